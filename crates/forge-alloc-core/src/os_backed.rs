@@ -1,0 +1,96 @@
+//! Allocators over one mapping of an operating system: pages that can be released and protected.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use crate::{AllocError, Allocator};
+
+/// An allocator over one contiguous OS mapping.
+///
+/// # Safety
+///
+/// - `base_ptr()` and `region_size()` describe one mapping that this value owns and that stays in place, page-rounded,
+///   until the value is dropped.
+/// - `try_release_pages` and `try_protect` refuse every span that is not inside that mapping.
+pub unsafe trait OsBacked: Allocator {
+    /// Returns the first byte of the mapping. O(1).
+    fn base_ptr(&self) -> NonNull<u8>;
+
+    /// Returns the length of the mapping in bytes, a multiple of the page size. O(1).
+    fn region_size(&self) -> usize;
+
+    /// Gives the physical pages under `size` bytes at `ptr` back and keeps the reservation. One system call.
+    ///
+    /// The contents are zero afterwards on Linux and unspecified elsewhere.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if the span leaves the mapping, is not page-aligned where the system demands it, or the system
+    /// refuses; the reason is in the thread's last-error slot of the OS backings.
+    ///
+    /// # Safety
+    ///
+    /// No live block overlaps the span.
+    unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError>;
+
+    /// Changes the protection of the pages under `size` bytes at `ptr`. One system call.
+    ///
+    /// # Errors
+    ///
+    /// As [`OsBacked::try_release_pages`].
+    ///
+    /// # Safety
+    ///
+    /// Nothing accesses the pages afterwards in a way that `flags` forbids, this allocator included.
+    unsafe fn try_protect(
+        &self,
+        ptr: NonNull<u8>,
+        size: usize,
+        flags: ProtectFlags,
+    ) -> Result<(), AllocError>;
+
+    /// Does [`OsBacked::try_release_pages`] and drops its result.
+    ///
+    /// # Safety
+    ///
+    /// As [`OsBacked::try_release_pages`].
+    #[inline]
+    unsafe fn release_pages(&self, ptr: NonNull<u8>, size: usize) {
+        // SAFETY: the caller's promise is the callee's.
+        let _ = unsafe { self.try_release_pages(ptr, size) };
+    }
+
+    /// Does [`OsBacked::try_protect`] and drops its result.
+    ///
+    /// # Safety
+    ///
+    /// As [`OsBacked::try_protect`].
+    #[inline]
+    unsafe fn protect(&self, ptr: NonNull<u8>, size: usize, flags: ProtectFlags) {
+        // SAFETY: the caller's promise is the callee's.
+        let _ = unsafe { self.try_protect(ptr, size, flags) };
+    }
+}
+
+/// What a page may be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct ProtectFlags {
+    /// Whether the page may be read.
+    pub read: bool,
+    /// Whether the page may be written.
+    pub write: bool,
+    /// Whether the page may be executed.
+    pub exec: bool,
+}
+
+impl ProtectFlags {
+    /// No access.
+    pub const NONE: Self = Self { read: false, write: false, exec: false };
+    /// Read and write.
+    pub const RW: Self = Self { read: true, write: true, exec: false };
+    /// Read only.
+    pub const READ: Self = Self { read: true, write: false, exec: false };
+    /// Read and execute.
+    pub const RX: Self = Self { read: true, write: false, exec: true };
+}

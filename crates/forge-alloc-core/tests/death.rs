@@ -1,0 +1,43 @@
+//! Misuse that must end the process, each in a child of its own: the test runs itself again with a case to die of.
+#![cfg(all(feature = "std", not(miri), not(loom)))]
+#![allow(clippy::unwrap_used)]
+
+use std::env;
+use std::process::{Command, ExitStatus};
+
+use forge_alloc_core::sync::{NoLock, RawLock};
+
+/// Names the case that a child process is to run.
+const CASE: &str = "FORGE_DEATH_CASE";
+
+/// Runs `test` of this file again as a child that executes `body`, and returns how that ended.
+fn child(test: &str, body: fn()) -> Option<ExitStatus> {
+    if env::var_os(CASE).is_some_and(|case| case == test) {
+        body();
+        return None;
+    }
+    let this = env::current_exe().unwrap();
+    Some(Command::new(this).args(["--exact", test]).env(CASE, test).output().unwrap().status)
+}
+
+#[test]
+fn a_no_lock_taken_twice_ends_the_process() {
+    let status = child("a_no_lock_taken_twice_ends_the_process", || {
+        let lock = NoLock::new();
+        let _held = lock.guard();
+        lock.lock();
+    });
+    let Some(status) = status else { panic!("the second lock returned") };
+    // A returning lock would end in the panic above, which exits with a code; an abort has none, or not that one.
+    assert!(!status.success() && status.code() != Some(101), "{status}");
+}
+
+#[test]
+fn a_no_lock_given_back_can_be_taken_again() {
+    let status = child("a_no_lock_given_back_can_be_taken_again", || {
+        let lock = NoLock::new();
+        drop(lock.guard());
+        drop(lock.guard());
+    });
+    assert!(status.is_none_or(|status| status.success()));
+}
