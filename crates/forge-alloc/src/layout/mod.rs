@@ -1,0 +1,3 @@
+//! How the bytes of a backing are organised.
+
+pub(crate) mod arena;

@@ -1,0 +1,97 @@
+//! The building blocks of the forge allocator toolkit: memory allocators that compose as types.
+//!
+//! ```text
+//!   backing: owns bytes  -->  layout: organises them  -->  StdCompat: std-style collections
+//!   InlineBacked<1024>        BumpArena<InlineBacked<1024>>
+//! ```
+//!
+//! # The table
+//!
+//! | block | what it is | a free returns | moves with live blocks | `no_std` |
+//! |---|---|---|---|---|
+//! | [`InlineBacked`] | bytes inside the value | the last block | no | yes |
+//! | [`StaticBacked`] | bytes lent by the caller | - | yes | yes |
+//! | [`HeapBytes`] | one block of the global allocator | - | yes | `alloc` |
+//! | [`NullBacked`] | no bytes: every request fails | - | yes | yes |
+//! | [`System`] | the global allocator | every block | yes | `alloc` |
+//! | [`MmapBacked`] | one mapping of the operating system | the last block | yes | no |
+//! | [`HugePageBacked`] | one mapping of reserved huge pages | the last block | yes | no |
+//! | [`LockedMmapBacked`] | one mapping that is never swapped out or dumped | the last block | yes | no |
+//! | [`BumpArena`] | a cursor over one backing | the last block | as its backing | yes |
+//! | [`Scope`] | scratch space in a bump arena, forgotten at its end | the last block | yes | yes |
+//! | [`Arena`], [`ArenaScope`] | a cursor over chunks from a [`RegionSource`] | the last block | yes | yes |
+//! | [`SharedBumpArena`] | one bump arena for many threads, without a lock | the thread's last block | as its backing | yes |
+//! | [`StackAlloc`] | last in, first out | every block, late if out of order | as its backing | yes |
+//! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
+//!
+//! | source of regions | what it is |
+//! |---|---|
+//! | [`HeapSource`] | blocks of the global allocator |
+//! | [`MmapSource`] | mappings |
+//! | [`RangeSource`] | pieces of any backing that stays in place |
+//! | [`NoSource`] | nothing: turns a growing structure into a fixed one |
+//!
+//! # Examples
+//!
+//! ```
+//! use forge_alloc::{Allocator, BumpArena, Deallocator, InlineBacked, NonZeroLayout};
+//!
+//! let arena = BumpArena::new(InlineBacked::<1024>::new())?;
+//! let layout = NonZeroLayout::from_size_align(64, 8).unwrap();
+//! let block = arena.allocate(layout)?;
+//! assert_eq!(block.len(), 64);
+//! // Sound: the block is live, and this is its layout.
+//! unsafe { arena.deallocate(block.cast(), layout) };
+//! # Ok::<(), forge_alloc::AllocError>(())
+//! ```
+//!
+//! # Features
+//!
+//! `std` (default) adds what needs an operating system, `alloc` what needs a global allocator. `allocator-api2-02`, `-03`,
+//! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`.
+#![cfg_attr(not(feature = "std"), no_std)]
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+
+mod backing;
+mod layout;
+mod raw;
+#[cfg(all(target_has_atomic = "ptr", any(feature = "std", loom)))]
+mod thread_slot;
+#[cfg(all(target_has_atomic = "ptr", not(any(feature = "std", loom))))]
+#[path = "thread_slot/absent.rs"]
+mod thread_slot;
+
+// Backings and sources.
+#[cfg(feature = "alloc")]
+pub use backing::{HeapBytes, HeapSource, System};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use backing::{
+    HugePageBacked, LockedMmapBacked, MmapBacked, MmapFlags, MmapSource, Native, Os, OsError,
+    current_numa_node, default_huge_page_size, last_os_failure, mmap_clear_last_os_error, mmap_last_os_error,
+    mmap_record_os_error, page_size,
+};
+pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked};
+
+// The contract.
+pub use forge_alloc_core::*;
+pub use layout::arena::boxed::ArenaBox;
+pub use layout::arena::bump::{BumpArena, BumpDeallocator};
+pub use layout::arena::chunked::Arena;
+pub use layout::arena::chunked::scope::ArenaScope;
+#[cfg(feature = "alloc")]
+pub use layout::arena::pool::{ArenaLease, ArenaPool};
+pub use layout::arena::scope::Scope;
+#[cfg(target_has_atomic = "ptr")]
+pub use layout::arena::shared_bump::SharedBumpArena;
+pub use layout::arena::stack::StackAlloc;
+
+/// The examples of the project's documents, compiled and run as tests.
+#[cfg(all(doctest, feature = "std"))]
+mod documents {
+    #[doc = include_str!("../../../README.md")]
+    mod readme {}
+    #[doc = include_str!("../../../docs/DIFFERENCES.md")]
+    mod differences {}
+}

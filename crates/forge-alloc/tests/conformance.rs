@@ -1,0 +1,222 @@
+//! The contract, checked for every block: one line each.
+//!
+//! A line names the block and a way to make it. From it come the public conformance checks, random operations against
+//! the shadow model (usual and hostile ones), and the same with the allocator moved between calls: with its blocks
+//! alive where it is a `StableAddress`, and between two lives of it where it is not.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use core::mem::MaybeUninit;
+
+use forge_alloc::testing::{
+    assert_allocator_contract, assert_combined_invariants, assert_fixed_range_invariants,
+};
+use forge_alloc::*;
+use forge_os::sim::SimOs;
+use forge_trace::shadow::{Checks, Limits, drive, drive_moving, drive_moving_empty, random_ops};
+
+/// The bytes of each fixed range under test.
+const BYTES: usize = 1 << 16;
+
+/// How many operations a random run has; an interpreter gets by with fewer.
+const OPERATIONS: usize = if cfg!(miri) { 150 } else { 3000 };
+
+/// How many random runs there are.
+const SEEDS: u64 = if cfg!(miri) { 1 } else { 6 };
+
+/// After how many operations the allocator is moved.
+const MOVE_EVERY: usize = 17;
+
+fn checks() -> Checks {
+    Checks { vary_alignment: true, ..Checks::default() }
+}
+
+/// Runs `with` on the operations of every seed, usual and hostile ones.
+fn for_each_history(limits: Limits, mut with: impl FnMut(&[forge_trace::Op])) {
+    for seed in 0..SEEDS {
+        with(&random_ops(seed, OPERATIONS, &limits));
+        with(&random_ops(seed, OPERATIONS, &limits.hostile(true)));
+    }
+}
+
+/// Runs all checks that any allocator passes.
+fn conforms<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
+    assert_allocator_contract(&make());
+    for_each_history(limits, |history| {
+        let allocator = make();
+        let summary = drive(&allocator, history, checks()).unwrap_or_else(|violation| panic!("{violation}"));
+        assert!(summary.done > 0, "the allocator refused everything");
+    });
+}
+
+/// Moves the allocator with its blocks alive.
+fn moves_alive<A: Allocator + StableAddress>(limits: Limits, make: impl Fn() -> A) {
+    for_each_history(limits, |history| {
+        drive_moving(make(), history, MOVE_EVERY, checks()).unwrap_or_else(|violation| panic!("{violation}"));
+    });
+}
+
+/// Moves the allocator between two lives of it.
+fn moves_empty<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
+    for_each_history(limits, |history| {
+        drive_moving_empty(make(), history, MOVE_EVERY, |_| checks())
+            .unwrap_or_else(|violation| panic!("{violation}"));
+    });
+}
+
+/// Checks that blocks lie in the range, while it is moved between two lives.
+fn stays_in_range<A: Allocator + FixedRange>(limits: Limits, make: impl Fn() -> A) {
+    assert_combined_invariants(&make());
+    for_each_history(limits, |history| {
+        drive_moving_empty(make(), history, MOVE_EVERY, |range| Checks {
+            vary_alignment: true,
+            ..Checks::within(range)
+        })
+        .unwrap_or_else(|violation| panic!("{violation}"));
+    });
+}
+
+/// Writes the tests of each line: `name: maker, [checks], limits;`
+macro_rules! blocks {
+    ($($(#[$gate:meta])* $name:ident: $make:expr, [$($check:ident),*], $limits:expr;)*) => {$(
+        $(#[$gate])*
+        mod $name {
+            use super::*;
+            #[test]
+            fn conforms() {
+                super::conforms($limits, $make);
+            }
+            $(
+                #[test]
+                fn $check() {
+                    super::$check($limits, $make);
+                }
+            )*
+        }
+    )*};
+}
+
+fn usual() -> Limits {
+    Limits::default()
+}
+
+/// Few blocks of moderate alignment, for ranges that move.
+fn small() -> Limits {
+    Limits::small()
+}
+
+fn inline() -> InlineBacked<BYTES> {
+    InlineBacked::new()
+}
+
+fn heap_bytes() -> HeapBytes {
+    HeapBytes::new(BYTES).unwrap()
+}
+
+fn sim(page_size: usize) -> SimOs {
+    SimOs::new(page_size)
+}
+
+fn sim_mmap() -> MmapBacked<SimOs> {
+    MmapBacked::map_on(sim(16 << 10), BYTES, MmapFlags::NONE).unwrap()
+}
+
+fn bump() -> BumpArena<InlineBacked<BYTES>> {
+    BumpArena::new(inline()).unwrap()
+}
+
+blocks! {
+    system: System::new, [moves_alive], usual();
+    inline_backed: inline, [moves_empty, stays_in_range], small();
+    mmap_backed: sim_mmap, [moves_alive, stays_in_range], usual();
+    mmap_backed_lazily:
+        || MmapBacked::map_on(sim(4096), BYTES, lazy()).unwrap(), [moves_alive, stays_in_range], usual();
+    locked_mmap_backed:
+        || LockedMmapBacked::map_on(sim(65536), BYTES).unwrap(), [moves_alive, stays_in_range], usual();
+    huge_page_backed: huge, [moves_alive, stays_in_range], usual();
+    bump_arena_inline: bump, [moves_empty, stays_in_range], small();
+    bump_arena_heap: || BumpArena::new(heap_bytes()).unwrap(), [moves_alive, stays_in_range], usual();
+    bump_arena_mmap: || BumpArena::new(sim_mmap()).unwrap(), [moves_alive, stays_in_range], usual();
+    bump_arena_nested: || BumpArena::new(bump()).unwrap(), [moves_empty, stays_in_range], small();
+    shared_bump_arena_inline: || SharedBumpArena::new(inline()).unwrap(), [moves_empty, stays_in_range], small();
+    shared_bump_arena_mmap: || SharedBumpArena::new(sim_mmap()).unwrap(), [moves_alive, stays_in_range], usual();
+    stack_alloc_inline: || StackAlloc::new(inline()).unwrap(), [moves_empty, stays_in_range], small();
+    stack_alloc_in_order: || StackAlloc::new(heap_bytes()).unwrap(), [moves_alive], usual().lifo(true);
+    stack_alloc_in_any_order: || StackAlloc::new(heap_bytes()).unwrap(), [moves_alive, stays_in_range], usual();
+    arena: || Arena::new().limited_to(64 << 20), [moves_alive], usual();
+    arena_packed: || Arena::<HeapSource, 1>::with_source(HeapSource).limited_to(64 << 20), [moves_alive], usual();
+    arena_over_mappings:
+        || Arena::<_, 16>::with_source(MmapSource::on(sim(4096))).limited_to(64 << 20), [moves_alive], usual();
+    #[cfg(not(miri))]
+    native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
+    #[cfg(not(miri))]
+    native_bump_arena:
+        || BumpArena::new(MmapBacked::new(BYTES).unwrap()).unwrap(), [moves_alive, stays_in_range], usual();
+    #[cfg(not(miri))]
+    native_arena: || Arena::<_>::with_source(MmapSource::new()).limited_to(64 << 20), [moves_alive], usual();
+}
+
+fn lazy() -> MmapFlags {
+    let mut flags = MmapFlags::NONE;
+    flags.lazy_commit = true;
+    flags
+}
+
+fn huge() -> HugePageBacked<SimOs> {
+    let sim = sim(4096);
+    sim.offer_huge_pages(1 << 16);
+    HugePageBacked::map_on(sim, BYTES, 1 << 16).unwrap()
+}
+
+#[test]
+fn a_bump_arena_over_a_borrowed_buffer_conforms() {
+    let mut buffer = vec![MaybeUninit::uninit(); BYTES];
+    for_each_history(usual(), |history| {
+        let arena = BumpArena::new(StaticBacked::uninit(&mut buffer)).unwrap();
+        assert_combined_invariants(&arena);
+        let checks = Checks { vary_alignment: true, ..Checks::within(&arena) };
+        drive_moving(arena, history, MOVE_EVERY, checks).unwrap_or_else(|violation| panic!("{violation}"));
+    });
+}
+
+#[test]
+fn a_scope_conforms() {
+    let mut arena = BumpArena::new(heap_bytes()).unwrap();
+    assert_allocator_contract(&arena.scope());
+    for_each_history(usual(), |history| {
+        drive_moving(arena.scope(), history, MOVE_EVERY, checks())
+            .unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(arena.allocated(), 0);
+    });
+}
+
+#[test]
+fn a_scope_of_a_growing_arena_conforms() {
+    let mut arena = Arena::new().limited_to(64 << 20);
+    assert_allocator_contract(&arena.scope());
+    for_each_history(usual(), |history| {
+        drive_moving(arena.scope(), history, MOVE_EVERY, checks())
+            .unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(arena.allocated_bytes(), 0);
+    });
+}
+
+#[test]
+fn ranges_keep_their_promises() {
+    assert_fixed_range_invariants(&inline());
+    assert_fixed_range_invariants(&InlineBacked::<0>::new());
+    assert_fixed_range_invariants(&heap_bytes());
+    assert_fixed_range_invariants(&HeapBytes::with_align(1, 4096).unwrap());
+    assert_fixed_range_invariants(&StaticBacked::uninit(&mut [MaybeUninit::uninit(); 3]));
+    assert_fixed_range_invariants(&StaticBacked::uninit(&mut []));
+    assert_fixed_range_invariants(&NullBacked);
+    assert_fixed_range_invariants(&sim_mmap());
+    assert_fixed_range_invariants(&huge());
+}
+
+#[test]
+fn the_null_backing_refuses_everything() {
+    for_each_history(usual(), |history| {
+        let summary = drive(&NullBacked, history, checks()).unwrap_or_else(|violation| panic!("{violation}"));
+        assert_eq!(summary.done, 0);
+    });
+}

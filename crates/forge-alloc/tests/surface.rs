@@ -1,0 +1,149 @@
+//! Pins of the seed's public surface: this file compiles exactly if names, constructors and signatures match.
+//!
+//! It covers the contract, the backings and the arenas. Needs the features `std` and `siphasher`, and an OS.
+#![cfg(all(feature = "std", any(unix, windows)))]
+#![allow(
+    clippy::type_complexity,
+    clippy::declare_interior_mutable_const,
+    clippy::borrow_interior_mutable_const
+)]
+#![allow(unsafe_code)]
+use core::mem::MaybeUninit;
+use core::num::NonZeroUsize;
+use core::ptr::NonNull;
+use forge_alloc::traits::LayoutError;
+use forge_alloc::*;
+type R<T> = Result<T, AllocError>;
+type In = InlineBacked<512>;
+type Ba = BumpArena<In>;
+fn is<T>(_: T) {}
+fn send<T: Send>() {}
+fn sync<T: Sync>() {}
+fn alloc<T: Allocator>() {}
+fn fixed<T: FixedRange>() {}
+fn os<T: OsBacked>() {}
+
+#[test]
+fn core_items() {
+    is::<fn(NonZeroUsize, NonZeroUsize) -> Result<NonZeroLayout, LayoutError>>(NonZeroLayout::new);
+    is::<fn(usize, usize) -> Result<NonZeroLayout, LayoutError>>(NonZeroLayout::from_size_align);
+    is::<fn() -> Option<NonZeroLayout>>(NonZeroLayout::for_type::<u32>);
+    is::<fn(usize) -> Option<NonZeroLayout>>(NonZeroLayout::array::<u32>);
+    is::<fn(&NonZeroLayout) -> NonZeroUsize>(NonZeroLayout::size);
+    is::<fn(&NonZeroLayout) -> NonZeroUsize>(NonZeroLayout::align);
+    is::<fn(&NonZeroLayout) -> NonZeroLayout>(NonZeroLayout::pad_to_align);
+    is::<fn(&NonZeroLayout) -> core::alloc::Layout>(NonZeroLayout::to_layout);
+    is::<fn(System) -> StdCompat<System>>(StdCompat::new);
+    is::<fn(&StdCompat<System>) -> &System>(StdCompat::inner);
+    is::<fn(StdCompat<System>) -> System>(StdCompat::into_inner);
+    is::<fn(u8) -> CachePadded<u8>>(CachePadded::new);
+    is::<fn(CachePadded<u8>) -> u8>(CachePadded::into_inner);
+    is::<fn([u8; 16]) -> SipHashMAC>(SipHashMAC::with_key);
+    is::<fn() -> SipHashMAC>(SipHashMAC::new);
+    is::<fn(&SipHashMAC, u32, usize) -> u32>(FreelistProtection::sign);
+    is::<fn(&NoProtection, u32, u32, usize) -> Result<(), FreelistCorruption>>(FreelistProtection::verify);
+    is::<fn(usize) -> FailAfter>(FailAfter::new);
+    is::<fn(&FailAfter) -> usize>(FailAfter::remaining);
+    is::<fn(usize) -> FailEveryNth>(FailEveryNth::new);
+    is::<fn(usize) -> FailOnSize>(FailOnSize::new);
+    is::<fn(&FailOnSize, NonZeroLayout) -> bool>(AllocFaultPolicy::should_fail);
+    is::<[ProtectFlags; 4]>([ProtectFlags::NONE, ProtectFlags::RW, ProtectFlags::READ, ProtectFlags::RX]);
+    is::<usize>(CACHE_LINE);
+    is::<fn(&In)>(testing::assert_combined_invariants::<In>);
+    is::<fn(&System)>(testing::assert_allocator_basic_round_trip::<System>);
+    is::<fn(&System)>(testing::assert_allocator_respects_alignment::<System>);
+    is::<fn(&HeapBytes)>(testing::assert_fixed_range_invariants::<HeapBytes>);
+    is::<fn(&System, NonZeroLayout) -> R<NonNull<[u8]>>>(Allocator::allocate);
+    is::<fn(&System, NonZeroLayout) -> R<NonNull<[u8]>>>(Allocator::allocate_zeroed);
+    is::<unsafe fn(&System, NonNull<u8>, NonZeroLayout, NonZeroLayout) -> R<NonNull<[u8]>>>(Allocator::grow);
+    is::<unsafe fn(&System, NonNull<u8>, NonZeroLayout, NonZeroLayout) -> R<NonNull<[u8]>>>(
+        Allocator::shrink,
+    );
+    is::<unsafe fn(&System, NonNull<u8>, NonZeroLayout)>(Deallocator::deallocate);
+    is::<unsafe fn(&System, NonNull<u8>, NonZeroLayout) -> Option<usize>>(Allocator::usable_size);
+    is::<fn(&mut Ba) -> R<()>>(<Ba as Allocator>::reset);
+    is::<fn(&Ba) -> Option<usize>>(Allocator::capacity_bytes);
+    is::<fn(&Ba) -> u64>(Allocator::corruption_events);
+    is::<fn(&Ba, usize, usize) -> R<()>>(FixedRange::commit);
+    is::<fn(&Ba, NonNull<u8>) -> bool>(FixedRange::contains);
+    is::<unsafe fn(&MmapBacked, NonNull<u8>, usize, ProtectFlags)>(OsBacked::protect);
+    is::<unsafe fn(&MmapBacked, NonNull<u8>, usize)>(OsBacked::release_pages);
+    let _dyn: Option<&dyn Deallocator> = None;
+}
+#[test]
+fn backings() {
+    const IB: In = InlineBacked::new();
+    is::<&In>(&IB);
+    is::<fn(&In) -> usize>(In::allocated);
+    is::<fn(&mut In)>(In::reset);
+    is::<fn(&'static mut [u8]) -> StaticBacked<'static>>(StaticBacked::new);
+    is::<fn(usize) -> R<HeapBytes>>(HeapBytes::new);
+    is::<fn(usize) -> R<HeapBytes>>(HeapBytes::new_zeroed);
+    is::<fn(usize, usize) -> R<HeapBytes>>(HeapBytes::with_align);
+    is::<fn(usize, usize) -> R<HeapBytes>>(HeapBytes::with_align_zeroed);
+    is::<fn(usize) -> R<MmapBacked>>(MmapBacked::new);
+    is::<fn(usize) -> R<MmapBacked>>(MmapBacked::with_huge_pages);
+    is::<fn(usize) -> R<MmapBacked>>(MmapBacked::new_lazy);
+    is::<fn(usize, MmapFlags) -> R<MmapBacked>>(MmapBacked::with_flags);
+    is::<fn() -> bool>(MmapFlags::populate_supported);
+    is::<fn(usize) -> R<LockedMmapBacked>>(LockedMmapBacked::new);
+    is::<fn(usize, usize) -> R<HugePageBacked>>(HugePageBacked::with_huge_page_size);
+    is::<fn(&HugePageBacked) -> usize>(HugePageBacked::huge_page_size);
+    is::<fn() -> usize>(page_size);
+    is::<fn() -> Option<std::io::Error>>(mmap_last_os_error);
+    is::<(fn(), fn())>((mmap_clear_last_os_error, mmap_record_os_error));
+    send::<In>();
+    send::<HeapBytes>();
+    send::<MmapBacked>();
+    sync::<StaticBacked>();
+    sync::<System>();
+    os::<MmapBacked>();
+    os::<HugePageBacked>();
+    os::<LockedMmapBacked>();
+    fixed::<HeapBytes>();
+    alloc::<System>();
+    is::<usize>(MAX_ALIGN);
+}
+#[test]
+fn layouts() {
+    is::<fn(In) -> R<Ba>>(BumpArena::new);
+    is::<fn(&Ba) -> &In>(Ba::backing);
+    is::<for<'a> fn(&'a Ba) -> BumpDeallocator<'a>>(Ba::deallocator);
+    is::<fn(&mut Ba)>(Ba::reset);
+    is::<fn(&mut Ba, usize)>(Ba::rewind_to);
+    is::<fn(&Ba) -> R<NonNull<u64>>>(Ba::alloc_uninit::<u64>);
+    is::<fn(&Ba, u64) -> R<NonNull<u64>>>(Ba::alloc::<u64>);
+    is::<fn(&Ba, &[u8]) -> R<NonNull<[u8]>>>(Ba::alloc_slice_copy::<u8>);
+    is::<fn(&Ba, &str) -> R<NonNull<str>>>(Ba::alloc_str);
+    is::<for<'a> fn(&'a mut Ba) -> Scope<'a, In>>(Ba::scope);
+    fn sc<'a>(s: &'a Scope<'_, In>) -> R<&'a mut MaybeUninit<u8>> {
+        s.alloc_uninit::<u8>()
+    }
+    fn sb<'a>(s: &'a Scope<'_, In>, l: NonZeroLayout) -> R<&'a mut [u8]> {
+        s.allocate(l)
+    }
+    fn ss<'a>(s: &'a Scope<'_, In>) -> R<(&'a mut u8, &'a mut [u8], &'a mut str)> {
+        Ok((s.alloc(1)?, s.alloc_slice_copy(&[1])?, s.alloc_str("x")?))
+    }
+    is((
+        sc as fn(&'static Scope<'static, In>) -> _,
+        sb as fn(&'static Scope<'static, In>, _) -> _,
+        ss as fn(&'static Scope<'static, In>) -> _,
+    ));
+    is::<fn(In) -> R<SharedBumpArena<In>>>(SharedBumpArena::new);
+    is::<fn(In, usize) -> R<StackAlloc<In>>>(StackAlloc::with_max_depth);
+    type P = ArenaPool<In, fn() -> R<In>>;
+    is::<fn(usize, fn() -> R<In>) -> P>(P::new);
+    is::<fn(&mut P) -> R<Ba>>(P::checkout);
+    is::<fn(&mut P, Ba)>(P::give_back);
+    is::<fn(&mut P, usize) -> R<usize>>(P::prewarm);
+    is::<fn(&ArenaPool<MmapBacked, fn() -> R<MmapBacked>>)>(ArenaPool::release_idle);
+    os::<BumpArena<MmapBacked>>();
+    sync::<SharedBumpArena<In>>();
+    send::<Scope<'static, In>>();
+    fixed::<StackAlloc<In>>();
+}
+#[test]
+fn placement() {
+    is::<(fn() -> Option<u32>, fn() -> usize)>((current_numa_node, default_huge_page_size));
+}
