@@ -1,0 +1,226 @@
+//! Probes: small loops whose instructions are counted, each with its set-up outside the count.
+//!
+//! # Design
+//!
+//! Counts repeat to the digit where times do not, so they can gate a change on a busy machine. Everything counted runs
+//! inside one function, [`counted`], whose name callgrind is told to start and stop at; which probe runs is chosen by an
+//! argument of the process. The loop itself is part of the count, a few instructions per operation that are the same for
+//! every contestant; the probes of the limit show them.
+
+use core::ptr::NonNull;
+
+use forge_alloc::{Allocator, ArenaPool, Deallocator, HeapBytes, NonZeroLayout, StackAlloc};
+
+use crate::contestants::bump_scope::{Bytes, Down, Scoped};
+use crate::contestants::bumpalo::Bumpalo;
+use crate::contestants::limit::Limit;
+use crate::contestants::ours::{Fixed, Growing, SharedFixed};
+use crate::contestants::reference::{Reference, ReferenceShared};
+use crate::contestants::{Arena, Blocks, Copies, Put, PutWide, Scopes, Shared, SharedBatch, Wide};
+use crate::harness::Side;
+use crate::rows::{copies, mixed};
+use crate::sink::{exhausted, keep, touch};
+
+/// Operations per probe.
+pub const OPERATIONS: u64 = 1000;
+
+/// Room for any probe.
+const ROOM: usize = 1 << 20;
+
+/// What callgrind starts and stops at.
+pub const COUNTED: &str = "*forge_benches*probes*counted*";
+
+/// One loop of [`OPERATIONS`] operations.
+pub struct Probe {
+    /// What is done, and by whom.
+    pub name: String,
+    /// Whose code it is; only ours is gated.
+    pub side: Side,
+    run: fn(),
+}
+
+impl Probe {
+    /// Runs the loop once, inside [`counted`].
+    pub fn run(&self) {
+        (self.run)();
+    }
+}
+
+/// Runs `work`: the one function that is counted.
+#[inline(never)]
+pub fn counted(work: impl FnOnce()) {
+    work();
+}
+
+/// Returns every probe.
+pub fn all() -> Vec<Probe> {
+    vec![
+        of::<Fixed>("constant layout", constant::<Fixed>),
+        of::<Growing>("constant layout", constant::<Growing>),
+        of::<Bumpalo<8>>("constant layout", constant::<Bumpalo<8>>),
+        of::<Scoped<Down>>("constant layout", constant::<Scoped<Down>>),
+        of::<Reference>("constant layout", constant::<Reference>),
+        of::<Limit>("constant layout", constant::<Limit>),
+        of::<Fixed>("variable layout", variable::<Fixed>),
+        of::<Growing>("variable layout", variable::<Growing>),
+        of::<Bumpalo<8>>("variable layout", variable::<Bumpalo<8>>),
+        of::<Scoped<Bytes>>("variable layout", variable::<Scoped<Bytes>>),
+        of::<Reference>("variable layout", variable::<Reference>),
+        of::<Limit>("variable layout", variable::<Limit>),
+        of::<Fixed>("slice copy", slice_copy::<Fixed>),
+        of::<Growing>("slice copy", slice_copy::<Growing>),
+        of::<Bumpalo<1>>("slice copy", slice_copy::<Bumpalo<1>>),
+        of::<Reference>("slice copy", slice_copy::<Reference>),
+        of::<Limit>("slice copy", slice_copy::<Limit>),
+        of::<Fixed>("scope of one value", scope::<Fixed>),
+        of::<Growing>("scope of one value", scope::<Growing>),
+        of::<Scoped<Down>>("scope of one value", scope::<Scoped<Down>>),
+        of::<Reference>("scope of one value", scope::<Reference>),
+        of::<Limit>("scope of one value", scope::<Limit>),
+        of::<Fixed>("value and reset", reset::<Fixed>),
+        of::<Growing>("value and reset", reset::<Growing>),
+        of::<Bumpalo<8>>("value and reset", reset::<Bumpalo<8>>),
+        of::<Scoped<Down>>("value and reset", reset::<Scoped<Down>>),
+        of::<Reference>("value and reset", reset::<Reference>),
+        probe("shared arena", SharedFixed::NAME, SharedFixed::SIDE, shared::<SharedFixed>),
+        probe("shared arena", ReferenceShared::NAME, ReferenceShared::SIDE, shared::<ReferenceShared>),
+        probe("stack push and pop", "ours: StackAlloc", Side::Ours, stack),
+        probe("pool cycle", "ours: ArenaPool", Side::Ours, pool),
+        probe("pool cycle", "ours: ArenaPool, leased", Side::Ours, lease),
+    ]
+}
+
+fn probe(what: &str, who: &str, side: Side, run: fn()) -> Probe {
+    Probe { name: format!("{what}, {who}"), side, run }
+}
+
+fn of<A: Arena>(what: &str, run: fn()) -> Probe {
+    probe(what, A::NAME, A::SIDE, run)
+}
+
+/// Moves a 32-byte value in.
+fn constant<A: Put<Wide>>() {
+    let mut arena = A::with_capacity(ROOM);
+    counted(|| {
+        keep(&raw mut arena);
+        for value in 0..OPERATIONS {
+            keep(arena.put([value; 4]));
+        }
+    });
+}
+
+/// Takes a block of a layout known at run time.
+#[allow(unsafe_code)]
+fn variable<A: Blocks>() {
+    let layouts: Vec<A::Layout> = mixed::layouts(OPERATIONS as usize).into_iter().map(A::layout).collect();
+    let mut arena = A::with_capacity(ROOM);
+    counted(|| {
+        keep(&raw mut arena);
+        for &layout in &layouts {
+            // SAFETY: a block has at least one byte.
+            unsafe { touch(arena.block(layout), 1) };
+        }
+    });
+}
+
+/// Copies a slice of 1 to 64 bytes.
+fn slice_copy<A: Copies>() {
+    let sources = copies::strings_of(1, 64);
+    let mut arena = A::with_capacity(ROOM);
+    counted(|| {
+        keep(&raw mut arena);
+        for source in &sources[..OPERATIONS as usize] {
+            keep(arena.copy_slice(source.as_bytes()));
+        }
+    });
+}
+
+/// Opens a scope, moves one value in and closes it.
+fn scope<A: Scopes>() {
+    let mut arena = A::with_capacity(ROOM);
+    counted(|| {
+        keep(&raw mut arena);
+        for value in 0..OPERATIONS {
+            arena.scoped(|scope| keep(scope.put_wide([value; 4])));
+        }
+    });
+}
+
+/// Moves a value in and resets the arena.
+fn reset<A: Put<Wide>>() {
+    let mut arena = A::with_capacity(ROOM);
+    counted(|| {
+        keep(&raw mut arena);
+        for value in 0..OPERATIONS {
+            keep(arena.put([value; 4]));
+            arena.reset();
+        }
+    });
+}
+
+/// Moves a value into a shared arena.
+fn shared<S: Shared>() {
+    let mut memory = S::with_capacity(ROOM);
+    let arena = memory.open();
+    let handle = arena.handle();
+    keep(handle.put_wide([0; 4]));
+    counted(|| {
+        keep(&raw const handle);
+        for value in 0..OPERATIONS {
+            keep(handle.put_wide([value; 4]));
+        }
+    });
+}
+
+/// Pushes a block on the stack and pops it.
+#[allow(unsafe_code)]
+fn stack() {
+    let stack = HeapBytes::new(ROOM).and_then(StackAlloc::new).unwrap_or_else(|_| exhausted());
+    let layout = NonZeroLayout::for_type::<Wide>().unwrap_or_else(|| exhausted());
+    counted(|| {
+        keep(&raw const stack);
+        for _ in 0..OPERATIONS {
+            let block: NonNull<u8> = stack.allocate(layout).unwrap_or_else(|_| exhausted()).cast();
+            keep(block.as_ptr());
+            // SAFETY: the block is live, of this layout, and not used afterwards.
+            unsafe { stack.deallocate(block, layout) };
+        }
+    });
+}
+
+/// Checks an arena out of a pool, moves a value in and gives it back.
+fn pool() {
+    let mut pool = ArenaPool::new(4, || HeapBytes::new(4096));
+    let warm = pool.checkout().unwrap_or_else(|_| exhausted());
+    pool.give_back(warm);
+    counted(|| {
+        keep(&raw mut pool);
+        for value in 0..OPERATIONS {
+            let arena = pool.checkout().unwrap_or_else(|_| exhausted());
+            if let Ok(block) = arena.alloc_ref([value; 4]) {
+                keep(block);
+            }
+            pool.give_back(arena);
+        }
+    });
+}
+
+/// Leases an arena from a pool, moves a value in and ends the lease.
+fn lease() {
+    let mut pool = ArenaPool::new(4, || HeapBytes::new(4096));
+    if pool.lease().is_err() {
+        exhausted();
+    }
+    counted(|| {
+        keep(&raw mut pool);
+        for value in 0..OPERATIONS {
+            let arena = pool.lease().unwrap_or_else(|_| exhausted());
+            if let Ok(block) = arena.alloc_ref([value; 4]) {
+                keep(block);
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests;
