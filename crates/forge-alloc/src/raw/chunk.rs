@@ -27,7 +27,7 @@ use forge_alloc_core::{NonZeroLayout, Region, align_down};
 pub(crate) const CHUNK_ALIGN: usize = 16;
 
 /// How far in bytes a cursor inside a chunk can be advanced without leaving `usize`.
-pub(crate) const HEADROOM: usize = 1 << 16;
+pub(crate) const HEADROOM: usize = 1 << 18;
 
 /// The bytes that a header takes from its region.
 pub(crate) const HEADER_SIZE: usize = size_of::<Header>().next_multiple_of(CHUNK_ALIGN);

@@ -27,7 +27,7 @@
 use core::cell::Cell;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{AllocError, FixedRange, NonZeroLayout};
+use forge_alloc_core::{AllocError, FixedRange, NonZeroLayout, is_aligned};
 
 use super::place::{Span, place_at};
 
@@ -113,6 +113,30 @@ impl BumpCursor {
         Ok(NonNull::slice_from_raw_parts(start, layout.size().get()))
     }
 
+    /// Lengthens the block at `ptr`, in place if it is the last one and has room, otherwise by a copy at the cursor.
+    ///
+    /// # Safety
+    ///
+    /// As `Allocator::grow`: `ptr` is a live block of this cursor's range, `old` its layout, `new.size() >= old.size()`.
+    #[inline(always)]
+    pub(crate) unsafe fn grow<R: FixedRange>(
+        &self,
+        range: &R,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the caller's promises are the callee's.
+        if let Some(block) = unsafe { self.grow_in_place(range, ptr, old, new) } {
+            return Ok(block);
+        }
+        let block = self.allocate(range, new)?;
+        // SAFETY: both blocks are live, disjoint and at least `old.size()` bytes long. The old one needs no freeing: it is
+        // not the last one any more.
+        unsafe { block.cast::<u8>().copy_from_nonoverlapping(ptr, old.size().get()) };
+        Ok(block)
+    }
+
     /// Lengthens the block at `ptr` in place, if it is the last one, fits, and satisfies the new alignment.
     ///
     /// # Safety
@@ -129,7 +153,7 @@ impl BumpCursor {
         let start = ptr.addr().get() - range.base().addr().get();
         let (old_size, new_size) = (old.size().get(), new.size().get());
         let last = start + old_size == self.next.get();
-        if !(last && is_aligned_for(ptr, new)) {
+        if !(last && stays_aligned(ptr, old, new)) {
             return None;
         }
         // `start <= isize::MAX` (I1) and so is the new size, so the sum does not overflow.
@@ -161,7 +185,7 @@ impl BumpCursor {
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Option<NonNull<[u8]>> {
-        if !is_aligned_for(ptr, new) {
+        if !stays_aligned(ptr, old, new) {
             return None;
         }
         let start = ptr.addr().get() - range.base().addr().get();
@@ -196,10 +220,11 @@ fn commit<R: FixedRange>(range: &R, span: Span) -> Result<(), AllocError> {
     range.commit(span.start, span.end - span.start)
 }
 
-/// Returns whether the address of `ptr` satisfies the alignment of `layout`.
+/// Returns whether the block at `ptr` of layout `old` satisfies the alignment of `new`. Equal alignments, which the
+/// compiler usually knows, need no look at the address.
 #[inline(always)]
-fn is_aligned_for(ptr: NonNull<u8>, layout: NonZeroLayout) -> bool {
-    ptr.addr().get() & (layout.align().get() - 1) == 0
+pub(crate) fn stays_aligned(ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+    new.align() <= old.align() || is_aligned(ptr.addr().get(), new.align().get())
 }
 
 #[cfg(test)]

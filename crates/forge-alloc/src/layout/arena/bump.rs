@@ -228,13 +228,8 @@ unsafe impl<B: FixedRange> Allocator for BumpArena<B> {
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callees'.
-        unsafe {
-            match self.cursor.grow_in_place(&self.backing, ptr, old, new) {
-                Some(block) => Ok(block),
-                None => relocate(self, ptr, old, new),
-            }
-        }
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.cursor.grow(&self.backing, ptr, old, new) }
     }
 
     #[inline]

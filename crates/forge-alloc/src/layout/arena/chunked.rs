@@ -28,18 +28,17 @@
 //! leave the fast path, which so needs one comparison where a general one needs three.
 #![allow(unsafe_code)]
 
+mod contract;
 mod face;
 pub(crate) mod scope;
 
 use core::cell::Cell;
 use core::fmt;
+use core::hint::black_box;
 use core::mem::MaybeUninit;
 use core::ptr::{self, NonNull};
 
-use forge_alloc_core::{
-    AllocError, Allocator, Deallocator, NonZeroLayout, RegionSource, StableAddress, align::checked_align_up,
-    align_up, relocate,
-};
+use forge_alloc_core::{AllocError, NonZeroLayout, RegionSource, align::checked_align_up, align_up};
 
 use super::boxed::ArenaBox;
 use super::typed;
@@ -54,8 +53,9 @@ type DefaultSource = crate::backing::HeapSource;
 #[cfg(not(feature = "alloc"))]
 type DefaultSource = forge_alloc_core::NoSource;
 
-/// The size in bytes of the first chunk where nothing else was asked for: a page, less what a heap may add to it.
-const FIRST_CHUNK: usize = 4096 - 2 * size_of::<usize>();
+/// The size in bytes of the first chunk where nothing else was asked for: small enough for the front end of a usual
+/// heap, so that an arena of a few values is cheap to make and to drop.
+const FIRST_CHUNK: usize = 1024 - 2 * size_of::<usize>();
 
 /// The size in bytes up to which chunks double; larger ones are made for larger requests only.
 const LARGEST_CHUNK: usize = 64 << 20;
@@ -239,13 +239,19 @@ impl<S: RegionSource, const MIN_ALIGN: usize> Arena<S, MIN_ALIGN> {
     #[inline(always)]
     fn bump(&self, layout: NonZeroLayout) -> Option<NonNull<u8>> {
         let (size, align) = (layout.size().get(), layout.align().get());
-        if size > HEADROOM / 2 || align > HEADROOM / 4 {
+        if (size | align) >= HEADROOM / 4 {
             return None;
         }
         let next = self.next.get();
         let from = next.addr().get();
         // The sums cannot overflow: `from <= limit`, and they add less than the headroom (I4).
-        let start = if align <= MIN_ALIGN { from } else { (from + (align - 1)) & !(align - 1) };
+        let start = if align <= MIN_ALIGN {
+            from
+        } else {
+            // Keeps this a branch: as a conditional move, the rounding would delay every request.
+            black_box(());
+            (from + (align - 1)) & !(align - 1)
+        };
         let end = start + ((size + (MIN_ALIGN - 1)) & !(MIN_ALIGN - 1));
         if end > self.limit.get() {
             return None;
@@ -448,80 +454,6 @@ impl<S: RegionSource, const MIN_ALIGN: usize> fmt::Debug for Arena<S, MIN_ALIGN>
             .finish_non_exhaustive()
     }
 }
-
-// SAFETY: blocks lie below the cursor or in earlier chunks and are disjoint (I3); the last one may be taken back.
-unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Deallocator for Arena<S, MIN_ALIGN> {
-    #[inline(always)]
-    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
-        if self.is_last(ptr, layout) {
-            self.next.set(self.in_current(ptr));
-        }
-    }
-}
-
-// SAFETY: as above; a resize in place touches the last block and the free bytes after it (I3), and keeps the address.
-unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for Arena<S, MIN_ALIGN> {
-    #[inline(always)]
-    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
-        let block = match self.bump(layout) {
-            Some(block) => block,
-            None => self.allocate_slowly(layout)?,
-        };
-        Ok(NonNull::slice_from_raw_parts(block, layout.size().get()))
-    }
-
-    #[inline]
-    unsafe fn grow(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let start = ptr.addr().get();
-        let room = self.limit.get().wrapping_sub(start);
-        let new_size = new.size().get();
-        if self.is_last(ptr, old) && new_size <= room && start & (new.align().get() - 1) == 0 {
-            let block = self.in_current(ptr);
-            // SAFETY: the block lies in the current chunk, whose end is `room` bytes past its start, and both are
-            // multiples of `MIN_ALIGN` (I2), so the rounded size fits too.
-            self.next.set(unsafe { block.add(align_up(new_size, MIN_ALIGN)) });
-            return Ok(NonNull::slice_from_raw_parts(block, new_size));
-        }
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { relocate(self, ptr, old, new) }
-    }
-
-    #[inline]
-    unsafe fn shrink(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let new_size = new.size().get();
-        if ptr.addr().get() & (new.align().get() - 1) != 0 {
-            // SAFETY: the caller's promises are the callee's.
-            return unsafe { relocate(self, ptr, old, new) };
-        }
-        if self.is_last(ptr, old) {
-            // SAFETY: the shorter block ends inside the longer one, in the current chunk.
-            self.next.set(unsafe { self.in_current(ptr).add(align_up(new_size, MIN_ALIGN)) });
-        }
-        Ok(NonNull::slice_from_raw_parts(ptr, new_size))
-    }
-
-    fn reset(&mut self) -> Result<(), AllocError> {
-        Self::reset(self);
-        Ok(())
-    }
-
-    fn capacity_bytes(&self) -> Option<usize> {
-        (self.max_held != usize::MAX).then_some(self.max_held)
-    }
-}
-
-// SAFETY: blocks live in chunks, which a move of the arena leaves in place.
-unsafe impl<S: RegionSource, const MIN_ALIGN: usize> StableAddress for Arena<S, MIN_ALIGN> {}
 
 /// A position of the arena.
 #[derive(Clone, Copy, Debug)]

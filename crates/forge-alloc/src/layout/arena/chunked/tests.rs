@@ -65,7 +65,7 @@ fn chunks_grow_geometrically_and_all_come_back() {
     for index in 0..40_000_u64 {
         assert_eq!(*arena.alloc(index).unwrap(), index);
     }
-    assert!(source.requests.get() <= 9, "{} requests", source.requests.get());
+    assert!(source.requests.get() <= 11, "{} requests", source.requests.get());
     assert!(arena.allocated_bytes() >= 320_000);
     drop(arena);
     assert!(source.live.borrow().is_empty());
@@ -155,7 +155,7 @@ fn a_source_that_fails_leaves_the_arena_as_it_was() {
 
 #[test]
 fn the_last_block_grows_shrinks_and_is_reclaimed_in_place() {
-    let arena = Arena::new();
+    let arena = Arena::with_capacity(2000).unwrap();
     arena.alloc(1_u8).unwrap();
     let before = arena.allocated_bytes();
     let block = arena.allocate(layout(20, 4)).unwrap().cast::<u8>();
