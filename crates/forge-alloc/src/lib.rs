@@ -55,6 +55,7 @@
 extern crate alloc;
 
 mod backing;
+mod forward;
 mod layout;
 mod raw;
 #[cfg(all(target_has_atomic = "ptr", any(feature = "std", loom)))]

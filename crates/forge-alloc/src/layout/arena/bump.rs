@@ -36,6 +36,7 @@ use forge_alloc_core::{
 use super::boxed::ArenaBox;
 use super::scope::Scope;
 use super::typed;
+use crate::forward::{forward_os_backed, forward_range};
 use crate::raw::cursor::BumpCursor;
 
 /// An arena over one backing, which it owns.
@@ -262,28 +263,7 @@ unsafe impl<B: FixedRange> Allocator for BumpArena<B> {
 
 // SAFETY: the range is the backing's, which keeps the contract; `claim` takes all of it from this arena's cursor.
 unsafe impl<B: FixedRange> FixedRange for BumpArena<B> {
-    const BASE_ALIGN: usize = B::BASE_ALIGN;
-    const MUST_COMMIT: bool = B::MUST_COMMIT;
-
-    #[inline]
-    fn base(&self) -> NonNull<u8> {
-        self.backing.base()
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        self.backing.size()
-    }
-
-    #[inline(always)]
-    fn committed(&self) -> usize {
-        self.backing.committed()
-    }
-
-    #[inline]
-    fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
-        self.backing.commit(offset, len)
-    }
+    forward_range!(backing: B);
 
     #[inline]
     fn claim(&mut self) -> Result<(), AllocError> {
@@ -293,28 +273,7 @@ unsafe impl<B: FixedRange> FixedRange for BumpArena<B> {
 
 // SAFETY: the mapping is the backing's, which keeps the contract.
 unsafe impl<B: FixedRange + OsBacked> OsBacked for BumpArena<B> {
-    fn base_ptr(&self) -> NonNull<u8> {
-        self.backing.base_ptr()
-    }
-
-    fn region_size(&self) -> usize {
-        self.backing.region_size()
-    }
-
-    unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.backing.try_release_pages(ptr, size) }
-    }
-
-    unsafe fn try_protect(
-        &self,
-        ptr: NonNull<u8>,
-        size: usize,
-        flags: ProtectFlags,
-    ) -> Result<(), AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.backing.try_protect(ptr, size, flags) }
-    }
+    forward_os_backed!(backing);
 }
 
 // SAFETY: the blocks are bytes of the backing, which a move of the arena leaves in place.

@@ -33,6 +33,7 @@ use forge_alloc_core::{AllocError, Allocator, Deallocator, FixedRange, NonZeroLa
 use super::boxed::ArenaBox;
 use super::bump::BumpArena;
 use super::typed;
+use crate::forward::{forward_allocator, forward_deallocator};
 
 /// A scope over a [`BumpArena`], opened by [`BumpArena::scope`].
 ///
@@ -179,46 +180,12 @@ impl<B: FixedRange> Drop for Scope<'_, B> {
 
 // SAFETY: the blocks are those of the arena, which keeps the contract.
 unsafe impl<B: FixedRange> Deallocator for Scope<'_, B> {
-    #[inline(always)]
-    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.deallocate(ptr, layout) }
-    }
+    forward_deallocator!(arena);
 }
 
 // SAFETY: the blocks are those of the arena, which keeps the contract; they end with the scope, as its drop may.
 unsafe impl<B: FixedRange> Allocator for Scope<'_, B> {
-    #[inline(always)]
-    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
-        Allocator::allocate(self.arena, layout)
-    }
-
-    #[inline]
-    unsafe fn grow(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.grow(ptr, old, new) }
-    }
-
-    #[inline]
-    unsafe fn shrink(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.shrink(ptr, old, new) }
-    }
-
-    #[inline]
-    fn capacity_bytes(&self) -> Option<usize> {
-        self.arena.capacity_bytes()
-    }
+    forward_allocator!(arena);
 }
 
 // SAFETY: moving the scope moves a reference; the arena it borrows cannot move meanwhile.

@@ -55,6 +55,7 @@ use forge_alloc_core::{
     align_down, is_aligned, relocate,
 };
 
+use crate::forward::forward_range;
 use crate::raw::place::{Span, place_below};
 use crate::thread_slot::{self, SLOTS};
 
@@ -372,28 +373,7 @@ unsafe impl<B: FixedRange> Allocator for SharedBumpArena<B> {
 // SAFETY: the range is the backing's, which this value owns; a claim needs an arena without blocks or chunks and leaves
 // the cursor at the end for good, so that every later request fails.
 unsafe impl<B: FixedRange> FixedRange for SharedBumpArena<B> {
-    const BASE_ALIGN: usize = B::BASE_ALIGN;
-    const MUST_COMMIT: bool = B::MUST_COMMIT;
-
-    #[inline]
-    fn base(&self) -> NonNull<u8> {
-        self.backing.base()
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        self.backing.size()
-    }
-
-    #[inline(always)]
-    fn committed(&self) -> usize {
-        self.backing.committed()
-    }
-
-    #[inline]
-    fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
-        self.backing.commit(offset, len)
-    }
+    forward_range!(backing: B);
 
     fn claim(&mut self) -> Result<(), AllocError> {
         if self.claimed || self.allocated() != 0 {

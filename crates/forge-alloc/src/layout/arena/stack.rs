@@ -31,6 +31,7 @@ use forge_alloc_core::{
     AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout, StableAddress, relocate,
 };
 
+use crate::forward::forward_range;
 use crate::raw::frame::{FrameStack, RECORD};
 
 /// A stack of blocks in one backing.
@@ -173,28 +174,7 @@ unsafe impl<B: FixedRange> Allocator for StackAlloc<B> {
 
 // SAFETY: the range is the backing's, which this value owns; a claim makes every later request fail.
 unsafe impl<B: FixedRange> FixedRange for StackAlloc<B> {
-    const BASE_ALIGN: usize = B::BASE_ALIGN;
-    const MUST_COMMIT: bool = B::MUST_COMMIT;
-
-    #[inline]
-    fn base(&self) -> NonNull<u8> {
-        self.backing.base()
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        self.backing.size()
-    }
-
-    #[inline(always)]
-    fn committed(&self) -> usize {
-        self.backing.committed()
-    }
-
-    #[inline]
-    fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
-        self.backing.commit(offset, len)
-    }
+    forward_range!(backing: B);
 
     fn claim(&mut self) -> Result<(), AllocError> {
         self.frames.claim(self.backing.size())

@@ -23,6 +23,7 @@ use forge_alloc_core::{AllocError, Allocator, Deallocator, NonZeroLayout, Region
 
 use super::face::typed_face;
 use super::{Arena, Mark};
+use crate::forward::{forward_allocator, forward_deallocator};
 use crate::layout::arena::boxed::ArenaBox;
 use crate::layout::arena::typed;
 
@@ -83,45 +84,12 @@ impl<S: RegionSource, const MIN_ALIGN: usize> Drop for ArenaScope<'_, S, MIN_ALI
 
 // SAFETY: the blocks are those of the arena, which keeps the contract.
 unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Deallocator for ArenaScope<'_, S, MIN_ALIGN> {
-    #[inline(always)]
-    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.deallocate(ptr, layout) }
-    }
+    forward_deallocator!(arena);
 }
 
 // SAFETY: the blocks are those of the arena, which keeps the contract; they end with the scope, as its drop may.
 unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for ArenaScope<'_, S, MIN_ALIGN> {
-    #[inline(always)]
-    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
-        self.arena.allocate(layout)
-    }
-
-    #[inline]
-    unsafe fn grow(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.grow(ptr, old, new) }
-    }
-
-    #[inline]
-    unsafe fn shrink(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.arena.shrink(ptr, old, new) }
-    }
-
-    fn capacity_bytes(&self) -> Option<usize> {
-        self.arena.capacity_bytes()
-    }
+    forward_allocator!(arena);
 }
 
 // SAFETY: moving the scope moves a reference; the arena's chunks stay in place anyway.

@@ -1,0 +1,157 @@
+//! Forwarding, written once: the items of a trait that a transparent type passes to what is inside it.
+//!
+//! # Design
+//!
+//! A type that adds one behaviour is otherwise what it holds. Each macro expands to all items of a trait that can be
+//! passed on, so a forgotten method (a `calloc` that is zeroed twice, a growth that copies) cannot happen; items with a
+//! behaviour of their own stand beside the macro. The caller writes the `unsafe impl` line and its argument.
+#![allow(unsafe_code)]
+
+/// Expands to the items of `FixedRange`, except `claim`, of a type whose field `$field: $range` is the range.
+macro_rules! forward_range {
+    ($field:ident: $range:ty) => {
+        const BASE_ALIGN: usize = <$range>::BASE_ALIGN;
+        const MUST_COMMIT: bool = <$range>::MUST_COMMIT;
+
+        #[inline(always)]
+        fn base(&self) -> NonNull<u8> {
+            self.$field.base()
+        }
+
+        #[inline(always)]
+        fn size(&self) -> usize {
+            self.$field.size()
+        }
+
+        #[inline(always)]
+        fn committed(&self) -> usize {
+            self.$field.committed()
+        }
+
+        #[inline]
+        fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
+            self.$field.commit(offset, len)
+        }
+    };
+}
+
+/// Expands to the items of `OsBacked` of a type whose field `$field` is the mapping.
+macro_rules! forward_os_backed {
+    ($field:ident) => {
+        #[inline]
+        fn base_ptr(&self) -> NonNull<u8> {
+            self.$field.base_ptr()
+        }
+
+        #[inline]
+        fn region_size(&self) -> usize {
+            self.$field.region_size()
+        }
+
+        #[inline]
+        unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.try_release_pages(ptr, size) }
+        }
+
+        #[inline]
+        unsafe fn try_protect(
+            &self,
+            ptr: NonNull<u8>,
+            size: usize,
+            flags: ProtectFlags,
+        ) -> Result<(), AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.try_protect(ptr, size, flags) }
+        }
+
+        #[inline]
+        unsafe fn release_pages(&self, ptr: NonNull<u8>, size: usize) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.release_pages(ptr, size) }
+        }
+
+        #[inline]
+        unsafe fn protect(&self, ptr: NonNull<u8>, size: usize, flags: ProtectFlags) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.protect(ptr, size, flags) }
+        }
+    };
+}
+
+/// Expands to the items of `Deallocator` of a type whose field `$field` is the allocator.
+macro_rules! forward_deallocator {
+    ($field:ident) => {
+        #[inline(always)]
+        unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.deallocate(ptr, layout) }
+        }
+    };
+}
+
+/// Expands to the items of `Allocator`, except `reset`, of a type whose field `$field` is the allocator.
+macro_rules! forward_allocator {
+    ($field:ident) => {
+        #[inline(always)]
+        fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+            Allocator::allocate(&*self.$field, layout)
+        }
+
+        #[inline]
+        fn allocate_zeroed(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+            self.$field.allocate_zeroed(layout)
+        }
+
+        #[inline]
+        unsafe fn grow(
+            &self,
+            ptr: NonNull<u8>,
+            old: NonZeroLayout,
+            new: NonZeroLayout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.grow(ptr, old, new) }
+        }
+
+        #[inline]
+        unsafe fn grow_zeroed(
+            &self,
+            ptr: NonNull<u8>,
+            old: NonZeroLayout,
+            new: NonZeroLayout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.grow_zeroed(ptr, old, new) }
+        }
+
+        #[inline]
+        unsafe fn shrink(
+            &self,
+            ptr: NonNull<u8>,
+            old: NonZeroLayout,
+            new: NonZeroLayout,
+        ) -> Result<NonNull<[u8]>, AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.shrink(ptr, old, new) }
+        }
+
+        #[inline]
+        unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.usable_size(ptr, layout) }
+        }
+
+        #[inline]
+        fn capacity_bytes(&self) -> Option<usize> {
+            self.$field.capacity_bytes()
+        }
+
+        #[inline]
+        fn corruption_events(&self) -> u64 {
+            self.$field.corruption_events()
+        }
+    };
+}
+
+pub(crate) use {forward_allocator, forward_deallocator, forward_os_backed, forward_range};
