@@ -1,0 +1,37 @@
+//! The command line of the Miri gate.
+
+use super::*;
+
+#[test]
+fn options_become_flags_and_arguments() {
+    let options = Options::parse(&["--tree-borrows", "--target", "s390x-unknown-linux-gnu"]).expect("valid");
+    assert!(options.flags().ends_with("-Zmiri-tree-borrows"));
+    let arguments = options.all_of("a").join(" ");
+    assert_eq!(arguments, "miri test --package a --lib --tests --target s390x-unknown-linux-gnu");
+    assert!(Options::parse(&["--quick"]).is_ok_and(|options| options == Options::quick()));
+}
+
+#[test]
+fn unknown_and_incomplete_options_are_errors() {
+    assert!(Options::parse(&["--target"]).is_err());
+    assert!(Options::parse(&["--fast"]).is_err());
+}
+
+#[test]
+fn filters_stand_behind_the_dashes() {
+    let part = Part { name: "a", package: "a", targets: &["--lib"], only: &["b::"], skip: &["c::d"] };
+    let arguments = Options::quick().part(&part).join(" ");
+    assert_eq!(arguments, "miri test --package a --lib -- b:: --skip c::d");
+}
+
+#[test]
+fn every_test_that_the_quick_form_leaves_out_exists() {
+    for part in &QUICK {
+        for test in part.skip {
+            let (module, name) = test.rsplit_once("::").expect("a path");
+            let file = format!("crates/{}/src/{}.rs", part.package, module.replace("::", "/"));
+            let text = std::fs::read_to_string(crate::workspace::root().join(file)).expect("the file exists");
+            assert!(text.contains(&format!("fn {name}()")), "{test}");
+        }
+    }
+}
