@@ -35,6 +35,8 @@ pub struct Native;
 // ranges that nothing else uses, zeroed; `page_size` is cached from one read and a power of two; the type has
 // no state, so copies are the same system; and the platform files contain no panicking path.
 unsafe impl Os for Native {
+    const MUST_COMMIT: bool = platform::MUST_COMMIT;
+
     #[inline]
     fn map(&self, len: usize, options: MapOptions) -> Result<NonNull<u8>, OsError> {
         let call =

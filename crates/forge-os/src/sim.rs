@@ -29,97 +29,26 @@
 
 #![allow(unsafe_code)]
 
+mod calls;
+mod page;
+mod state;
+
 use core::fmt;
-use core::ops::Range;
 use core::ptr::NonNull;
-use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::alloc::Layout;
 use std::boxed::Box;
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::vec::Vec;
 
 use crate::OsError;
 use crate::contract::{Advice, HugePageSizes, MapOptions, Os, Protection};
+use state::{Failure, Mapping, State};
+
+pub use calls::{SimCall, SimCalls};
+pub use page::SimPage;
 
 /// What a reserved byte holds before it is committed.
 pub const UNCOMMITTED_BYTE: u8 = 0xA5;
-
-/// The kinds of calls that are counted and can be told to fail.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum SimCall {
-    /// [`Os::map`].
-    Map,
-    /// [`Os::unmap`].
-    Unmap,
-    /// [`Os::protect`].
-    Protect,
-    /// [`Os::commit`].
-    Commit,
-    /// [`Os::decommit`].
-    Decommit,
-    /// [`Os::advise`], every kind.
-    Advise,
-    /// [`Os::lock`].
-    Lock,
-    /// [`Os::unlock`].
-    Unlock,
-    /// [`Os::remap`].
-    Remap,
-}
-
-/// How many calls of each kind a [`SimOs`] has received, failed ones included.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SimCalls {
-    /// Calls of [`Os::map`].
-    pub map: usize,
-    /// Calls of [`Os::unmap`].
-    pub unmap: usize,
-    /// Calls of [`Os::protect`].
-    pub protect: usize,
-    /// Calls of [`Os::commit`].
-    pub commit: usize,
-    /// Calls of [`Os::decommit`].
-    pub decommit: usize,
-    /// Calls of [`Os::advise`].
-    pub advise: usize,
-    /// Calls of [`Os::lock`].
-    pub lock: usize,
-    /// Calls of [`Os::unlock`].
-    pub unlock: usize,
-    /// Calls of [`Os::remap`].
-    pub remap: usize,
-}
-
-impl SimCalls {
-    /// Returns the number of calls of every kind together.
-    #[must_use]
-    pub const fn total(&self) -> usize {
-        self.map
-            + self.unmap
-            + self.protect
-            + self.commit
-            + self.decommit
-            + self.advise
-            + self.lock
-            + self.unlock
-            + self.remap
-    }
-
-    fn count_mut(&mut self, call: SimCall) -> &mut usize {
-        match call {
-            SimCall::Map => &mut self.map,
-            SimCall::Unmap => &mut self.unmap,
-            SimCall::Protect => &mut self.protect,
-            SimCall::Commit => &mut self.commit,
-            SimCall::Decommit => &mut self.decommit,
-            SimCall::Advise => &mut self.advise,
-            SimCall::Lock => &mut self.lock,
-            SimCall::Unlock => &mut self.unlock,
-            SimCall::Remap => &mut self.remap,
-        }
-    }
-}
 
 /// A handle to one simulated operating system; copies are the same system.
 ///
@@ -156,15 +85,7 @@ impl SimOs {
     #[must_use]
     pub fn new(page_size: usize) -> Self {
         assert!(page_size.is_power_of_two() && page_size >= 512, "page size {page_size}");
-        let state = State {
-            page_size,
-            huge_page_sizes: HugePageSizes::new(),
-            mapped_limit: usize::MAX,
-            locked_limit: usize::MAX,
-            calls: SimCalls::default(),
-            failures: Vec::new(),
-            mappings: BTreeMap::new(),
-        };
+        let state = State::new(page_size);
         let system: &'static System = Box::leak(Box::new(System { page_size, state: Mutex::new(state) }));
         SYSTEMS.lock().unwrap_or_else(PoisonError::into_inner).push(system);
         Self { system }
@@ -278,179 +199,9 @@ impl fmt::Debug for SimOs {
     }
 }
 
-/// What a [`SimOs`] records about one page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct SimPage {
-    /// The access rights.
-    pub protection: Protection,
-    /// The mapping was made with [`MapOptions::reserve`].
-    pub reserved: bool,
-    /// The page may be touched; false only for reserved pages.
-    pub committed: bool,
-    /// The page counts as backed by memory.
-    pub resident: bool,
-    /// The page is locked.
-    pub locked: bool,
-    /// [`Advice::DontDump`] is in force.
-    pub dont_dump: bool,
-    /// [`Advice::DontFork`] is in force.
-    pub dont_fork: bool,
-    /// [`Advice::WipeOnFork`] is in force.
-    pub wipe_on_fork: bool,
-    /// [`Advice::HugePage`] is in force.
-    pub huge_page: bool,
-    /// [`Advice::GuardInstall`] is in force.
-    pub guard: bool,
-}
-
 struct System {
     page_size: usize,
     state: Mutex<State>,
-}
-
-struct State {
-    page_size: usize,
-    huge_page_sizes: HugePageSizes,
-    mapped_limit: usize,
-    locked_limit: usize,
-    calls: SimCalls,
-    failures: Vec<Failure>,
-    /// By the address of the first byte.
-    mappings: BTreeMap<usize, Mapping>,
-}
-
-struct Failure {
-    call: Option<SimCall>,
-    remaining: usize,
-    code: i32,
-}
-
-struct Mapping {
-    block: NonNull<u8>,
-    layout: Layout,
-    page_size: usize,
-    /// `None` is a page that was unmapped.
-    pages: Vec<Option<SimPage>>,
-}
-
-// SAFETY: the block is owned by the mapping, and the simulation writes to it only under the state's lock and
-// only in the calls during which the caller promises that nobody else accesses the range.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(layout: Layout, page_size: usize, page: SimPage) -> Option<Self> {
-        // SAFETY: the size is not zero: `MapOptions::check` and `remap` reject an empty mapping.
-        let block = NonNull::new(unsafe { alloc_zeroed(layout) })?;
-        let pages = std::vec![Some(page); layout.size() / page_size];
-        Some(Self { block, layout, page_size, pages })
-    }
-
-    /// Calls `f` with the index and record of each page of the range, all of which are mapped.
-    fn each(&mut self, range: Range<usize>, mut f: impl FnMut(usize, &mut SimPage)) {
-        for (index, page) in self.pages.iter_mut().enumerate() {
-            if let (true, Some(page)) = (range.contains(&index), page) {
-                f(index, page);
-            }
-        }
-    }
-
-    fn any(&self, range: Range<usize>, f: impl Fn(&SimPage) -> bool) -> bool {
-        self.pages.get(range).is_some_and(|pages| pages.iter().flatten().any(f))
-    }
-
-    /// Sets every byte of one page.
-    ///
-    /// # Safety
-    ///
-    /// Nothing else accesses that page during the call, and nothing relies on its content.
-    unsafe fn fill(&self, page: usize, byte: u8) {
-        debug_assert!(page < self.pages.len());
-        // SAFETY: the page lies in the block (I1), which is reached through its own pointer (I3), exclusively
-        // during the call as the caller promises.
-        unsafe { self.block.add(page * self.page_size).write_bytes(byte, self.page_size) };
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: the block came from the global heap with this layout, and this is its only release (I1).
-        unsafe { dealloc(self.block.as_ptr(), self.layout) };
-    }
-}
-
-impl State {
-    /// Counts a call and returns the failure that is planned for it, if any.
-    fn enter(&mut self, call: SimCall, name: &'static str) -> Result<(), OsError> {
-        *self.calls.count_mut(call) += 1;
-        let mut code = None;
-        self.failures.retain_mut(|failure| {
-            if failure.call.is_some_and(|wanted| wanted != call) {
-                return true;
-            }
-            failure.remaining -= 1;
-            if failure.remaining == 0 {
-                code = Some(failure.code);
-            }
-            failure.remaining != 0
-        });
-        code.map_or(Ok(()), |code| Err(OsError::new(name, code)))
-    }
-
-    /// Returns the mapping that holds all pages of the range, and which of its pages they are. O(log mappings
-    /// + pages).
-    fn find(&mut self, ptr: NonNull<u8>, len: usize) -> Option<(&mut Mapping, Range<usize>)> {
-        let address = ptr.addr().get();
-        let page_size = self.page_size;
-        if len == 0 || address % page_size != 0 || len % page_size != 0 {
-            return None;
-        }
-        let (&base, mapping) = self.mappings.range_mut(..=address).next_back()?;
-        let first = (address - base) / page_size;
-        let pages = first..first.checked_add(len / page_size)?;
-        let mapped = mapping.pages.get(pages.clone())?.iter().all(Option::is_some);
-        mapped.then_some((mapping, pages))
-    }
-
-    fn find_or_fail(
-        &mut self,
-        name: &'static str,
-        ptr: NonNull<u8>,
-        len: usize,
-    ) -> Result<(&mut Mapping, Range<usize>), OsError> {
-        self.find(ptr, len).ok_or(OsError::invalid_argument(name))
-    }
-
-    fn bytes_where(&self, f: impl Fn(&SimPage) -> bool) -> usize {
-        let pages = self.mappings.values().flat_map(|mapping| mapping.pages.iter().flatten());
-        pages.filter(|page| f(page)).count() * self.page_size
-    }
-
-    /// Checks that `more` bytes may be mapped.
-    fn admit(&self, name: &'static str, more: usize) -> Result<(), OsError> {
-        let admitted =
-            self.bytes_where(|_| true).checked_add(more).is_some_and(|bytes| bytes <= self.mapped_limit);
-        if admitted { Ok(()) } else { Err(OsError::out_of_memory(name)) }
-    }
-
-    fn insert(&mut self, mapping: Mapping) -> NonNull<u8> {
-        let block = mapping.block;
-        self.mappings.insert(block.addr().get(), mapping);
-        block
-    }
-
-    /// Forgets pages, and the mapping with the last of them.
-    fn remove(&mut self, name: &'static str, ptr: NonNull<u8>, len: usize) -> Result<(), OsError> {
-        let (mapping, range) = self.find_or_fail(name, ptr, len)?;
-        if let Some(pages) = mapping.pages.get_mut(range) {
-            pages.fill(None);
-        }
-        let base = mapping.block.addr().get();
-        if mapping.pages.iter().all(Option::is_none) {
-            self.mappings.remove(&base);
-        }
-        Ok(())
-    }
 }
 
 // SAFETY: blocks come zeroed from the global heap, aligned as asked and disjoint from every live object, and
@@ -468,18 +219,7 @@ unsafe impl Os for SimOs {
             return Err(OsError::invalid_argument(name));
         }
         state.admit(name, len)?;
-        let page = SimPage {
-            protection: options.protection,
-            reserved: options.reserve,
-            committed: !options.reserve,
-            resident: !options.reserve,
-            locked: false,
-            dont_dump: false,
-            dont_fork: false,
-            wipe_on_fork: false,
-            huge_page: false,
-            guard: false,
-        };
+        let page = SimPage::fresh(options);
         let layout = Layout::from_size_align(len, granule.max(options.alignment));
         let mapping = layout.ok().and_then(|layout| Mapping::new(layout, state.page_size, page));
         let mapping = mapping.ok_or(OsError::out_of_memory(name))?;
@@ -569,7 +309,7 @@ unsafe impl Os for SimOs {
                 unsafe { mapping.fill(index, 0) };
             }
         }
-        mapping.each(range, |_, page| record_advice(page, advice));
+        mapping.each(range, |_, page| page.record(advice));
         Ok(())
     }
 
@@ -650,29 +390,6 @@ unsafe impl Os for SimOs {
 
     fn transparent_huge_page_size(&self) -> Option<usize> {
         self.state().huge_page_sizes.first().copied()
-    }
-}
-
-fn record_advice(page: &mut SimPage, advice: Advice) {
-    match advice {
-        Advice::DontNeed | Advice::DontNeedLocked | Advice::Free | Advice::PageOut => {
-            page.resident = page.locked && advice != Advice::DontNeedLocked;
-        }
-        Advice::GuardInstall => {
-            page.resident = false;
-            page.guard = true;
-        }
-        Advice::GuardRemove => page.guard = false,
-        Advice::PopulateRead | Advice::PopulateWrite | Advice::Collapse => page.resident = true,
-        Advice::HugePage => page.huge_page = true,
-        Advice::NoHugePage => page.huge_page = false,
-        Advice::DontDump => page.dont_dump = true,
-        Advice::DoDump => page.dont_dump = false,
-        Advice::DontFork => page.dont_fork = true,
-        Advice::DoFork => page.dont_fork = false,
-        Advice::WipeOnFork => page.wipe_on_fork = true,
-        Advice::KeepOnFork => page.wipe_on_fork = false,
-        Advice::Sequential | Advice::Random | Advice::WillNeed | Advice::Cold => {}
     }
 }
 

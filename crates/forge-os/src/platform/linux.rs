@@ -18,6 +18,9 @@ use crate::{OsError, aligned};
 pub(crate) use super::pthread::{create_exit_key, delete_exit_key, exit_word, set_exit_word};
 pub(crate) use shim::{map_secret, numa_bind, numa_node, numa_policy};
 
+/// Pages are backed at their first touch.
+pub(crate) const MUST_COMMIT: bool = false;
+
 pub(crate) const MAP_CALL: &str = "mmap";
 pub(crate) const MAP_HUGE_CALL: &str = "mmap(MAP_HUGETLB)";
 

@@ -8,6 +8,9 @@ use crate::OsError;
 use crate::contract::{Advice, HugePageSizes, MapOptions, Protection};
 use crate::numa::{NodeMask, NumaMode};
 
+/// There is no mapping to commit.
+pub(crate) const MUST_COMMIT: bool = false;
+
 pub(crate) const MAP_CALL: &str = "map";
 pub(crate) const MAP_HUGE_CALL: &str = "map(huge pages)";
 

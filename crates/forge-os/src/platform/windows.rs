@@ -32,6 +32,9 @@ use crate::OsError;
 use crate::contract::{Advice, HugePageSizes, MapOptions, Protection};
 use crate::numa::{NodeMask, NumaMode};
 
+/// Reserved addresses have no pages until they are committed.
+pub(crate) const MUST_COMMIT: bool = true;
+
 pub(crate) const MAP_CALL: &str = "VirtualAlloc";
 pub(crate) const MAP_HUGE_CALL: &str = "VirtualAlloc(MEM_LARGE_PAGES)";
 

@@ -1,7 +1,7 @@
 //! Mapping memory with nothing but the processor's instruction for it: what every layer above ends in.
 //!
-//! One file per processor and kernel, each complete and meant to be read: the calling convention, what the
-//! kernel destroys, and how it reports errors. [`Native`](crate::Native) goes through rustix or the C
+//! One file per processor and kernel, meant to be read: the calling convention, what the kernel destroys, and
+//! how it reports errors; and one file, `mapping`, for what the kernel is asked for. [`Native`](crate::Native) goes through rustix or the C
 //! library; this module serves readers, allocators that must not depend on anything, and the few Linux calls
 //! that rustix lacks.
 //!
@@ -40,24 +40,28 @@
 //! ```
 
 #[cfg(all(raw_calls, system = "linux", target_arch = "x86_64"))]
-mod x86_64_linux;
-#[cfg(all(raw_calls, system = "linux", target_arch = "x86_64"))]
-pub use x86_64_linux::{mmap, munmap, syscall6};
+#[path = "x86_64_linux.rs"]
+mod target;
 
 #[cfg(all(raw_calls, system = "linux", target_arch = "aarch64"))]
-mod aarch64_linux;
-#[cfg(all(raw_calls, system = "linux", target_arch = "aarch64"))]
-pub use aarch64_linux::{mmap, munmap, syscall6};
+#[path = "aarch64_linux.rs"]
+mod target;
 
 #[cfg(all(raw_calls, target_os = "macos", target_arch = "x86_64"))]
-mod x86_64_macos;
-#[cfg(all(raw_calls, target_os = "macos", target_arch = "x86_64"))]
-pub use x86_64_macos::{mmap, munmap, syscall6};
+#[path = "x86_64_macos.rs"]
+mod target;
 
 #[cfg(all(raw_calls, target_os = "macos", target_arch = "aarch64"))]
-mod aarch64_macos;
-#[cfg(all(raw_calls, target_os = "macos", target_arch = "aarch64"))]
-pub use aarch64_macos::{mmap, munmap, syscall6};
+#[path = "aarch64_macos.rs"]
+mod target;
+
+#[cfg(raw_calls)]
+mod mapping;
+
+#[cfg(raw_calls)]
+pub use mapping::{mmap, munmap};
+#[cfg(raw_calls)]
+pub use target::syscall6;
 
 #[cfg(test)]
 #[cfg(raw_calls)]

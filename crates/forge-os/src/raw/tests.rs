@@ -1,6 +1,5 @@
 #![allow(unsafe_code)]
 
-use core::hint::black_box;
 use core::num::NonZeroUsize;
 
 use super::{mmap, munmap, syscall6};
@@ -48,6 +47,8 @@ fn an_unknown_call_is_reported() {
 #[cfg(all(system = "linux", target_arch = "x86_64"))]
 #[test]
 fn values_in_registers_survive_a_call() {
+    use core::hint::black_box;
+
     const GETPID: usize = 39;
     let values: [u64; 14] = core::array::from_fn(|index| black_box(0x0101_0101 * (index as u64 + 1)));
     let [a, b, c, d, e, f, g, h, i, j, k, l, m, n] = values;

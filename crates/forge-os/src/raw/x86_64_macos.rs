@@ -29,21 +29,16 @@
 #![allow(unsafe_code)]
 
 use core::arch::asm;
-use core::ptr::{self, NonNull};
-
-use crate::OsError;
 
 /// The class of calls that the BSD half of the kernel serves.
 const BSD_CLASS: usize = 0x200_0000;
-const MMAP: usize = BSD_CLASS | 197;
-const MUNMAP: usize = BSD_CLASS | 73;
+/// The number of `mmap`.
+pub(super) const MMAP: usize = BSD_CLASS | 197;
+/// The number of `munmap`.
+pub(super) const MUNMAP: usize = BSD_CLASS | 73;
 
-const READ: usize = 1;
-const WRITE: usize = 2;
-const PRIVATE: usize = 2;
-const ANONYMOUS: usize = 0x1000;
-/// The file descriptor of a mapping without a file: -1.
-const NO_FILE: usize = usize::MAX;
+/// The flag of a mapping without a file.
+pub(super) const ANONYMOUS: usize = 0x1000;
 
 /// Performs the system call `number` with six arguments; what a call does not take is ignored. A failure is
 /// its `errno`.
@@ -80,45 +75,4 @@ pub unsafe fn syscall6(number: usize, arguments: [usize; 6]) -> Result<usize, i3
         );
     }
     if carry == 0 { Ok(result) } else { Err(result as i32) }
-}
-
-/// Maps `len` bytes of fresh, zeroed, private memory, readable and writable. One system call.
-///
-/// The kernel rounds `len` up to whole pages, and the address is a multiple of the page size.
-///
-/// # Errors
-///
-/// `EINVAL` if `len` is zero; `ENOMEM` if the address space or a limit is exhausted.
-pub fn mmap(len: usize) -> Result<NonNull<u8>, OsError> {
-    let arguments = [
-        0, // address: the kernel's choice
-        len,
-        READ | WRITE,
-        PRIVATE | ANONYMOUS,
-        NO_FILE,
-        0, // offset
-    ];
-    // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
-    let address = unsafe { syscall6(MMAP, arguments) }.map_err(|code| OsError::new("mmap", code))?;
-    // The kernel hands over an address; this is where it becomes a pointer.
-    NonNull::new(ptr::with_exposed_provenance_mut(address)).ok_or(OsError::out_of_memory("mmap"))
-}
-
-/// Returns memory to the kernel. One system call.
-///
-/// # Errors
-///
-/// `EINVAL` if `ptr` is not a multiple of the page size or `len` is zero. The memory stays mapped.
-///
-/// # Safety
-///
-/// * `ptr` and `len` (rounded up to whole pages) are a mapping of the caller's, or whole pages of one.
-/// * Nothing uses that memory during or after the call.
-pub unsafe fn munmap(ptr: NonNull<u8>, len: usize) -> Result<(), OsError> {
-    let arguments = [ptr.as_ptr().expose_provenance(), len, 0, 0, 0, 0];
-    // SAFETY: the caller gives the range up.
-    match unsafe { syscall6(MUNMAP, arguments) } {
-        Ok(_) => Ok(()),
-        Err(code) => Err(OsError::new("munmap", code)),
-    }
 }
