@@ -6,6 +6,7 @@
 //! inside one function, [`counted`], whose name callgrind is told to start and stop at; which probe runs is chosen by an
 //! argument of the process. The loop itself is part of the count, a few instructions per operation that are the same for
 //! every contestant; the probes of the limit show them.
+#![allow(unsafe_code)]
 
 use core::ptr::NonNull;
 
@@ -110,7 +111,6 @@ fn constant<A: Put<Wide>>() {
 }
 
 /// Takes a block of a layout known at run time.
-#[allow(unsafe_code)]
 fn variable<A: Blocks>() {
     let layouts: Vec<A::Layout> = mixed::layouts(OPERATIONS as usize).into_iter().map(A::layout).collect();
     let mut arena = A::with_capacity(ROOM);
@@ -173,7 +173,6 @@ fn shared<S: Shared>() {
 }
 
 /// Pushes a block on the stack and pops it.
-#[allow(unsafe_code)]
 fn stack() {
     let stack = HeapBytes::new(ROOM).and_then(StackAlloc::new).unwrap_or_else(|_| exhausted());
     let layout = NonZeroLayout::for_type::<Wide>().unwrap_or_else(|| exhausted());

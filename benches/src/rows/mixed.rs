@@ -1,4 +1,5 @@
 //! Blocks of 1 to 256 bytes, aligned to 1, 2, 4 or 8, with layouts known only at run time; the first byte is written.
+#![allow(unsafe_code)]
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
@@ -86,7 +87,6 @@ fn contestant<A: Blocks>(count: usize) -> Contestant {
 
 /// Takes a block of each layout and resets the arena, `repeats` times.
 #[inline(never)]
-#[allow(unsafe_code)]
 fn fill<A: Blocks>(arena: &mut A, layouts: &[A::Layout], repeats: usize) {
     keep(arena);
     for _ in 0..repeats {
@@ -99,7 +99,6 @@ fn fill<A: Blocks>(arena: &mut A, layouts: &[A::Layout], repeats: usize) {
 }
 
 /// Returns an error unless all blocks are aligned and keep their bytes.
-#[allow(unsafe_code)]
 fn check<A: Blocks>(arena: &mut A, count: usize) -> Result<(), String> {
     let mut blocks: Vec<(NonNull<u8>, Layout, u8)> = Vec::new();
     for (index, layout) in layouts(count).into_iter().enumerate() {

@@ -55,7 +55,6 @@
 //! allocator-api2 0.2 has a feature of its own under which it re-exports the trait of `core`; a second implementation of
 //! that one trait does not compile. No crate can see another's features, so a graph in which somebody enables it says
 //! so with `allocator-api2-02-nightly`: the implementation for `core` then serves both.
-#![allow(unsafe_code)]
 
 #[cfg(any(
     test,

@@ -35,14 +35,15 @@ use crate::AllocError;
 ///
 /// An implementation promises, for a value that is not moved meanwhile:
 ///
-/// - `base()` is aligned to `BASE_ALIGN`, is valid for reads and writes of `size()` bytes (after `commit` of the bytes
-///   concerned), carries provenance over all of them, `size()` is at most `isize::MAX`, and `base() + size()` does not
-///   overflow `usize`;
+/// - `base()` is aligned to `BASE_ALIGN` and carries provenance over `size()` bytes; `size()` is at most `isize::MAX`, and
+///   `base() + size()` does not overflow `usize`;
+/// - the bytes below `committed()`, which is at most `size()`, and those that `commit` was asked for with success are
+///   valid for reads and writes; if `MUST_COMMIT` is `false`, all are;
 /// - nothing else reads, writes or hands out those bytes, except through this value; if the type is also an allocator
 ///   of the range, then after a successful `claim` its `allocate` fails until somebody resets it through `&mut`;
 /// - `base()` and `size()` return the same values on every call, and `size()` also across moves;
-/// - `base`, `size`, `commit` and `contains` may be called from several threads at once through shared references,
-///   whether or not the type is `Sync`;
+/// - `base`, `size`, `committed`, `commit` and `contains` may be called from several threads at once through shared
+///   references, whether or not the type is `Sync`;
 /// - the bytes stay valid until the value is dropped.
 pub unsafe trait FixedRange {
     /// The alignment in bytes that `base()` is known to have at compile time; a power of two.
@@ -51,11 +52,22 @@ pub unsafe trait FixedRange {
     /// Whether a layout may carve the range directly; `false` for wrappers that guard `allocate` and `deallocate`.
     const CARVABLE: bool = true;
 
+    /// Whether some bytes may have to be [committed](Self::commit) before they are touched; if `false`, none has to be.
+    const MUST_COMMIT: bool = false;
+
     /// Returns the first byte of the range. O(1).
     fn base(&self) -> NonNull<u8>;
 
     /// Returns the length of the range in bytes. O(1).
     fn size(&self) -> usize;
+
+    /// Returns how many bytes from the base on may be touched without [`commit`](Self::commit). Never falls; O(1).
+    ///
+    /// The default is for ranges that are writable from the start.
+    #[inline]
+    fn committed(&self) -> usize {
+        self.size()
+    }
 
     /// Makes `len` bytes at `offset` writable. Idempotent; O(1) once they are. The span lies in the range; `Ok` for one
     /// that does not permits nothing.

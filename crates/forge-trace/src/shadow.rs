@@ -37,96 +37,34 @@
 //! The model is a map by address, so a new block is compared with two neighbours and not with all. A violation is a
 //! value and not a panic, so that tests assert on it, a fuzzer shrinks it and the laboratory prints it; [`check`] is
 //! the form that panics. The model owns what it tests only where that is a [`StableAddress`]: a model over an inline
-//! allocator would end the allocator's blocks each time it is moved or borrowed mutably. Operations that make no sense (a free of an unknown number) are skipped, because a failed
-//! allocation leaves such operations behind and a fuzzer produces them.
+//! allocator would end the allocator's blocks each time it is moved or borrowed mutably. Operations that make no sense (a
+//! free of an unknown number) are skipped, because a failed allocation leaves such operations behind and a fuzzer produces
+//! them.
 #![allow(unsafe_code)]
 
 use alloc::collections::BTreeMap;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::ops::Range;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{Allocator, FixedRange, NonZeroLayout, StableAddress};
+use forge_alloc_core::{Allocator, NonZeroLayout, StableAddress};
 
 use crate::Op;
 use crate::random::mix;
 
+mod checks;
 pub mod moving;
 pub mod ops;
+mod outcome;
 mod pattern;
 mod violation;
 
+pub use checks::Checks;
 pub use moving::{check_moving, check_moving_empty, drive_moving, drive_moving_empty};
 pub use ops::{Limits, random_ops};
+pub use outcome::{Step, Summary};
 pub use violation::{Promise, Violation};
-
-/// What became of one operation that broke no promise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// The allocator did it.
-    Done,
-    /// The allocator returned an error, and changed nothing.
-    Failed,
-    /// It was not passed on: the block is not live, or live already, or the layout does not exist.
-    Skipped,
-}
-
-/// How many operations became what.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Summary {
-    /// Operations that the allocator did.
-    pub done: usize,
-    /// Operations that the allocator refused.
-    pub failed: usize,
-    /// Operations that were not passed on.
-    pub skipped: usize,
-}
-
-impl Summary {
-    fn count(&mut self, step: Step) {
-        match step {
-            Step::Done => self.done += 1,
-            Step::Failed => self.failed += 1,
-            Step::Skipped => self.skipped += 1,
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.done += other.done;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
-
-/// What is checked beyond the contract, and how often.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Checks {
-    /// The addresses that every block must lie in, where that is known.
-    pub range: Option<Range<usize>>,
-    /// After how many operations the contents of all live blocks are compared; 0 for at the end only.
-    pub sweep_every: usize,
-    /// Whether resizes also change the alignment, as the contract allows. Allocators may refuse that.
-    pub vary_alignment: bool,
-}
-
-impl Default for Checks {
-    fn default() -> Self {
-        Self { range: None, sweep_every: 64, vary_alignment: false }
-    }
-}
-
-impl Checks {
-    /// Returns the default checks, with every block inside `range`. O(1).
-    ///
-    /// The addresses are taken now: they hold until the owner of the range is moved.
-    #[must_use]
-    pub fn within<R: FixedRange + ?Sized>(range: &R) -> Self {
-        let base = range.base().addr().get();
-        Self { range: Some(base..base.saturating_add(range.size())), ..Self::default() }
-    }
-}
 
 /// A live block as the model knows it.
 #[derive(Clone, Copy, Debug)]

@@ -1,4 +1,5 @@
 //! The one implementation of the std allocator traits, which differ in nothing but their paths.
+#![allow(unsafe_code)]
 
 /// Implements the allocator trait and the error conversions for a module that has them under `std`'s names.
 macro_rules! implement {

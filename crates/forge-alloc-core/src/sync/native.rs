@@ -1,5 +1,4 @@
 //! The primitives of `core`, under the names that loom gives them.
-#![allow(unsafe_code)]
 
 pub use core::sync::atomic;
 

@@ -41,7 +41,7 @@ struct Planted {
 
 impl Planted {
     fn new(breach: Breach) -> Self {
-        let memory = NonNull::from(Box::leak(Box::<[u128]>::new_uninit_slice(64 * 1024 / size_of::<u128>())));
+        let memory = NonNull::from(Box::leak(Box::<[u128]>::new_uninit_slice(80 * 1024 / size_of::<u128>())));
         // SAFETY: the elements are exclusively ours. The garbage shows up where zeros are expected.
         unsafe { memory.cast::<u128>().write_bytes(0xff, memory.len()) };
         Self { breach, memory, used: Cell::new(0), calls: Cell::new(0) }
@@ -59,7 +59,8 @@ impl Planted {
     fn carve(&self, size: usize, align: usize, skew: usize) -> Result<NonNull<[u8]>, AllocError> {
         let base = self.start();
         let first = base.addr().get().checked_add(self.used.get()).ok_or(AllocError)?;
-        let offset = crate::align_up(first, align) - base.addr().get() + skew;
+        let offset = crate::align::checked_align_up(first, align).ok_or(AllocError)? - base.addr().get();
+        let offset = offset.checked_add(skew).ok_or(AllocError)?;
         let end = offset.checked_add(size).ok_or(AllocError)?;
         if end > self.bytes() {
             return Err(AllocError);
