@@ -1,0 +1,37 @@
+//! What the fuzz targets run: one module per target, each a function from an input to a panic or nothing.
+//!
+//! ```text
+//!   bytes --arbitrary--> input --> the crate under test --+
+//!                          |                              +--> the same? ----> next input
+//!                          +-----> model or oracle -------+         \
+//!                                                                    +-------> panic
+//! ```
+//!
+//! | module | input | oracle |
+//! |---|---|---|
+//! | [`arenas`] | an arena, its backing, a failing system call, a history | the shadow model of `forge_trace` |
+//! | [`collections`] | steps of a program that uses a vector and a map | the same steps on the collections of `std` |
+//! | [`traces`] | a file in one of the trace formats | the trace survives being written and read again |
+//! | [`layouts`] | a size, an alignment, a count | the same arithmetic in 128 bits |
+//!
+//! # Design
+//!
+//! Every byte string is a valid input, so no execution is spent on rejected ones, and a short input is a short history.
+//! The bodies live in a library and not in the targets, so that a stable compiler runs the committed seeds as tests.
+
+use arbitrary::{Arbitrary, Unstructured};
+
+pub mod arenas;
+pub mod collections;
+pub mod history;
+pub mod layouts;
+pub mod traces;
+
+/// Returns the input that `bytes` stand for, as the fuzzer reads them. O(bytes).
+///
+/// # Errors
+///
+/// What the decoder of `T` reports; those of this crate accept every byte string.
+pub fn decode<'a, T: Arbitrary<'a>>(bytes: &'a [u8]) -> arbitrary::Result<T> {
+    T::arbitrary_take_rest(Unstructured::new(bytes))
+}
