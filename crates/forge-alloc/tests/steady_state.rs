@@ -73,6 +73,19 @@ fn released_pages_leave_the_arena_usable_and_its_memory_given_back() {
     work(&arena);
 }
 
+#[test]
+fn a_limit_counts_what_the_source_adds() {
+    let os = SimOs::new(4096);
+    let arena: Arena<_> = Arena::with_source(MmapSource::on(os)).limited_to(10_000);
+    let block = NonZeroLayout::from_size_align(600, 8).unwrap();
+    let served = (0..100).take_while(|_| arena.allocate(block).is_ok()).count();
+    assert!(served >= 12 && served * 600 <= 10_000, "{served}");
+    assert_eq!((os.mapped_bytes(), arena.held_bytes()), (8192, 8192));
+    let small: Arena<_> = Arena::with_source(MmapSource::on(os)).limited_to(1000);
+    assert!(small.allocate(block).is_err());
+    assert_eq!((small.held_bytes(), os.live_mappings()), (0, 2));
+}
+
 /// Grows an arena over `os` until `blocks` blocks are live, and checks what is there after every failure.
 fn grow_under_failures(os: SimOs, blocks: u64) -> (usize, usize) {
     let arena: Arena<_> = Arena::with_source(MmapSource::on(os));

@@ -144,6 +144,8 @@ impl<S: RegionSource, const MIN_ALIGN: usize> Arena<S, MIN_ALIGN> {
     }
 
     /// Bounds the bytes that the arena holds in chunks, headers included; chunks that it has already are kept. O(1).
+    ///
+    /// What the source adds to a request counts too: a limit below the page size leaves nothing of a source of mappings.
     #[must_use]
     pub fn limited_to(mut self, bytes: usize) -> Self {
         self.max_held = bytes;
@@ -340,8 +342,13 @@ impl<S: RegionSource, const MIN_ALIGN: usize> Arena<S, MIN_ALIGN> {
             NonZeroLayout::from_size_align(size.min(allowed), CHUNK_ALIGN).map_err(|_| AllocError)?;
         // SAFETY: the arena owns the source, and its drop releases every region first.
         let region = unsafe { self.source.request(request) }?;
-        let chunk = Chunk::new(region, request).map_err(|region| {
+        if region.len() > allowed {
             // SAFETY: the region is the one of this request, whole and unused.
+            unsafe { self.source.release(region, request) };
+            return Err(AllocError);
+        }
+        let chunk = Chunk::new(region, request).map_err(|region| {
+            // SAFETY: as above.
             unsafe { self.source.release(region, request) };
             AllocError
         })?;

@@ -1,4 +1,5 @@
 //! The typed methods of a growing arena and of its scope, written once.
+#![allow(unsafe_code)]
 
 /// Writes the typed methods, which an arena and its scope share, for one of them.
 macro_rules! typed_face {

@@ -31,8 +31,8 @@ fn a_nested_scope_ends_at_its_own_mark() {
     outer.alloc(1_u32).unwrap();
     {
         let inner = outer.scope();
-        inner.alloc(2_u64).unwrap();
-        assert_eq!(inner.arena_allocated(), 16);
+        inner.alloc([2_u32; 2]).unwrap();
+        assert_eq!(inner.arena_allocated(), 12);
     }
     assert_eq!(outer.arena_allocated(), 4);
     drop(outer);
