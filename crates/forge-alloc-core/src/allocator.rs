@@ -168,7 +168,8 @@ pub unsafe trait Allocator: Deallocator {
         None
     }
 
-    /// Returns how many bytes the allocator can hand out in all, or `None` where there is no bound.
+    /// Returns how many bytes the allocator can hand out in all, or `None` where there is no bound. A router reports its
+    /// primary's.
     fn capacity_bytes(&self) -> Option<usize> {
         None
     }

@@ -40,7 +40,7 @@ use crate::AllocError;
 /// - the bytes below `committed()`, which is at most `size()`, and those that `commit` was asked for with success are
 ///   valid for reads and writes; if `MUST_COMMIT` is `false`, all are;
 /// - nothing else reads, writes or hands out those bytes, except through this value; if the type is also an allocator
-///   of the range, then after a successful `claim` its `allocate` fails until somebody resets it through `&mut`;
+///   of the range, every block that it hands out lies in it, and after a successful `claim` its `allocate` fails until somebody resets it through `&mut`;
 /// - `base()` and `size()` return the same values on every call, and `size()` also across moves;
 /// - `base`, `size`, `committed`, `commit` and `contains` may be called from several threads at once through shared
 ///   references, whether or not the type is `Sync`;

@@ -22,7 +22,9 @@
 //! | [`Arena`], [`ArenaScope`] | a cursor over chunks from a [`RegionSource`] | the last block | yes | yes |
 //! | [`SharedBumpArena`] | one bump arena for many threads, without a lock | the thread's last block | as its backing | yes |
 //! | [`StackAlloc`] | last in, first out | every block, late if out of order | as its backing | yes |
+//! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
+//! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //!
 //! | source of regions | what it is |
 //! |---|---|
@@ -87,6 +89,11 @@ pub use layout::arena::scope::Scope;
 #[cfg(target_has_atomic = "ptr")]
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
+pub use layout::route::WithFallback;
+pub use layout::slab::generational::GenerationalSlab;
+pub use layout::slab::generational::branded::{Brand, BrandedHandle, BrandedSlab};
+pub use layout::slab::generational::iter::{HandleDrain, HandleIter, HandleIterMut};
+pub use layout::slab::handle::{GenerationInt, Handle};
 
 /// The examples of the project's documents, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

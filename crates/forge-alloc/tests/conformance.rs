@@ -15,7 +15,7 @@ use forge_os::sim::SimOs;
 use forge_trace::shadow::{Checks, Limits, drive, drive_moving, drive_moving_empty, random_ops};
 
 /// The bytes of each fixed range under test.
-const BYTES: usize = 1 << 16;
+const BYTES: usize = 80 << 10;
 
 /// How many operations a random run has; an interpreter gets by with fewer.
 const OPERATIONS: usize = if cfg!(miri) { 150 } else { 3000 };
@@ -31,17 +31,26 @@ fn checks() -> Checks {
 }
 
 /// Runs `with` on the operations of every seed, usual and hostile ones.
-fn for_each_history(limits: Limits, mut with: impl FnMut(&[forge_trace::Op])) {
+///
+/// An allocator without a `bound` has room for half of all addresses where these have 32 bits. Hostile requests are then
+/// ordinary ones, of gigabytes that are copied and filled with zeros, so that only the bounded allocators get them there.
+fn for_each_history(bound: Option<usize>, limits: Limits, mut with: impl FnMut(&[forge_trace::Op])) {
+    let hostile = usize::BITS > 32 || bound.is_some();
+    if !hostile {
+        eprintln!("skipped: hostile requests, because 32 bits of addresses have room for them");
+    }
     for seed in 0..SEEDS {
         with(&random_ops(seed, OPERATIONS, &limits));
-        with(&random_ops(seed, OPERATIONS, &limits.hostile(true)));
+        if hostile {
+            with(&random_ops(seed, OPERATIONS, &limits.hostile(true)));
+        }
     }
 }
 
 /// Runs all checks that any allocator passes.
 fn conforms<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
     assert_allocator_contract(&make());
-    for_each_history(limits, |history| {
+    for_each_history(make().capacity_bytes(), limits, |history| {
         let allocator = make();
         let summary = drive(&allocator, history, checks()).unwrap_or_else(|violation| panic!("{violation}"));
         assert!(summary.done > 0, "the allocator refused everything");
@@ -50,14 +59,14 @@ fn conforms<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
 
 /// Moves the allocator with its blocks alive.
 fn moves_alive<A: Allocator + StableAddress>(limits: Limits, make: impl Fn() -> A) {
-    for_each_history(limits, |history| {
+    for_each_history(make().capacity_bytes(), limits, |history| {
         drive_moving(make(), history, MOVE_EVERY, checks()).unwrap_or_else(|violation| panic!("{violation}"));
     });
 }
 
 /// Moves the allocator between two lives of it.
 fn moves_empty<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
-    for_each_history(limits, |history| {
+    for_each_history(make().capacity_bytes(), limits, |history| {
         drive_moving_empty(make(), history, MOVE_EVERY, |_| checks())
             .unwrap_or_else(|violation| panic!("{violation}"));
     });
@@ -66,7 +75,7 @@ fn moves_empty<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
 /// Checks that blocks lie in the range, while it is moved between two lives.
 fn stays_in_range<A: Allocator + FixedRange>(limits: Limits, make: impl Fn() -> A) {
     assert_combined_invariants(&make());
-    for_each_history(limits, |history| {
+    for_each_history(make().capacity_bytes(), limits, |history| {
         drive_moving_empty(make(), history, MOVE_EVERY, |range| Checks {
             vary_alignment: true,
             ..Checks::within(range)
@@ -124,6 +133,20 @@ fn bump() -> BumpArena<InlineBacked<BYTES>> {
     BumpArena::new(inline()).unwrap()
 }
 
+/// At most 4096 live bytes, because the capacity of a router is its primary's.
+fn below_4096() -> Limits {
+    Limits { live_blocks: 16, size: 256, ..usual() }
+}
+
+fn scratch() -> BumpArena<InlineBacked<4096>> {
+    BumpArena::new(InlineBacked::new()).unwrap()
+}
+
+fn stack_then_arena() -> WithFallback<StackAlloc<HeapBytes>, Arena> {
+    let near = StackAlloc::new(HeapBytes::new(4096).unwrap()).unwrap();
+    WithFallback::new(near, Arena::new().limited_to(256 << 10))
+}
+
 blocks! {
     system: System::new, [moves_alive], usual();
     inline_backed: inline, [moves_empty, stays_in_range], small();
@@ -131,7 +154,7 @@ blocks! {
     mmap_backed_lazily:
         || MmapBacked::map_on(sim(4096), BYTES, lazy()).unwrap(), [moves_alive, stays_in_range], usual();
     locked_mmap_backed:
-        || LockedMmapBacked::map_on(sim(65536), BYTES).unwrap(), [moves_alive, stays_in_range], usual();
+        || LockedMmapBacked::map_on(sim(64 << 10), BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     huge_page_backed: huge, [moves_alive, stays_in_range], usual();
     bump_arena_inline: bump, [moves_empty, stays_in_range], small();
     bump_arena_heap: || BumpArena::new(heap_bytes()).unwrap(), [moves_alive, stays_in_range], usual();
@@ -146,6 +169,12 @@ blocks! {
     arena_packed: || Arena::<HeapSource, 1>::with_source(HeapSource).limited_to(64 << 20), [moves_alive], usual();
     arena_over_mappings:
         || Arena::<_, 16>::with_source(MmapSource::on(sim(4096))).limited_to(64 << 20), [moves_alive], usual();
+    // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
+    #[cfg(all(not(miri), target_pointer_width = "64"))]
+    with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();
+    with_fallback_inline_to_inline: || WithFallback::new(scratch(), inline()), [moves_empty], small();
+    with_fallback_stack_to_arena: stack_then_arena, [moves_alive], below_4096();
+    with_fallback_chain: || WithFallback::new(scratch(), stack_then_arena()), [moves_empty], small();
     #[cfg(not(miri))]
     native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]
@@ -170,7 +199,7 @@ fn huge() -> HugePageBacked<SimOs> {
 #[test]
 fn a_bump_arena_over_a_borrowed_buffer_conforms() {
     let mut buffer = vec![MaybeUninit::uninit(); BYTES];
-    for_each_history(usual(), |history| {
+    for_each_history(Some(BYTES), usual(), |history| {
         let arena = BumpArena::new(StaticBacked::uninit(&mut buffer)).unwrap();
         assert_combined_invariants(&arena);
         let checks = Checks { vary_alignment: true, ..Checks::within(&arena) };
@@ -182,7 +211,7 @@ fn a_bump_arena_over_a_borrowed_buffer_conforms() {
 fn a_scope_conforms() {
     let mut arena = BumpArena::new(heap_bytes()).unwrap();
     assert_allocator_contract(&arena.scope());
-    for_each_history(usual(), |history| {
+    for_each_history(Some(BYTES), usual(), |history| {
         drive_moving(arena.scope(), history, MOVE_EVERY, checks())
             .unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(arena.allocated(), 0);
@@ -193,7 +222,7 @@ fn a_scope_conforms() {
 fn a_scope_of_a_growing_arena_conforms() {
     let mut arena = Arena::new().limited_to(64 << 20);
     assert_allocator_contract(&arena.scope());
-    for_each_history(usual(), |history| {
+    for_each_history(Some(64 << 20), usual(), |history| {
         drive_moving(arena.scope(), history, MOVE_EVERY, checks())
             .unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(arena.allocated_bytes(), 0);
@@ -215,7 +244,7 @@ fn ranges_keep_their_promises() {
 
 #[test]
 fn the_null_backing_refuses_everything() {
-    for_each_history(usual(), |history| {
+    for_each_history(NullBacked.capacity_bytes(), usual(), |history| {
         let summary = drive(&NullBacked, history, checks()).unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(summary.done, 0);
     });

@@ -132,6 +132,10 @@ fn layouts() {
     ));
     is::<fn(In) -> R<SharedBumpArena<In>>>(SharedBumpArena::new);
     is::<fn(In, usize) -> R<StackAlloc<In>>>(StackAlloc::with_max_depth);
+    is::<fn(In, System) -> WithFallback<In, System>>(WithFallback::new);
+    is::<fn(In, In) -> R<WithFallback<In, In>>>(WithFallback::try_new);
+    is::<fn(WithFallback<In, System>) -> (In, System)>(WithFallback::into_parts);
+    is::<fn(&WithFallback<In, In>) -> bool>(WithFallback::ranges_disjoint);
     type P = ArenaPool<In, fn() -> R<In>>;
     is::<fn(usize, fn() -> R<In>) -> P>(P::new);
     is::<fn(&mut P) -> R<Ba>>(P::checkout);
@@ -142,6 +146,22 @@ fn layouts() {
     sync::<SharedBumpArena<In>>();
     send::<Scope<'static, In>>();
     fixed::<StackAlloc<In>>();
+}
+#[test]
+fn handles() {
+    is::<fn(usize, In) -> R<GenerationalSlab<u64, In>>>(GenerationalSlab::new);
+    is::<fn(usize, In) -> R<GenerationalSlab<u64, In, u64>>>(GenerationalSlab::with_generation);
+    type G = GenerationalSlab<u64, In>;
+    is::<fn(&mut G, u64) -> R<Handle<u64>>>(G::insert);
+    is::<for<'a> fn(&'a G, Handle<u64>) -> Option<&'a u64>>(G::get);
+    is::<for<'a> fn(&'a mut G, Handle<u64>) -> Option<&'a mut u64>>(G::get_mut);
+    is::<fn(&mut G, Handle<u64>) -> Option<u64>>(G::remove);
+    is::<fn(&G, Handle<u64>) -> bool>(G::contains);
+    is::<fn(&G) -> usize>(G::capacity);
+    is::<(u32, u64)>((<u32 as GenerationInt>::ZERO, GenerationInt::wrapping_inc(1u64)));
+    send::<Handle<*const u8>>();
+    sync::<Handle<*const u8, u64>>();
+    send::<G>();
 }
 #[test]
 fn placement() {

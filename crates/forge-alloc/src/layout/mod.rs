@@ -1,3 +1,5 @@
 //! How the bytes of a backing are organised.
 
 pub(crate) mod arena;
+pub(crate) mod route;
+pub(crate) mod slab;

@@ -5,3 +5,4 @@ pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod frame;
 pub(crate) mod place;
+pub(crate) mod slot_link;

@@ -1,0 +1,8 @@
+//! The identity of pools where no counter can be shared: every range of keys starts at 0.
+//!
+//! Handles of other pools are then told apart only by their generation.
+
+/// Returns 0. O(1).
+pub(super) fn draw_origin(_capacity: u32) -> u64 {
+    0
+}
