@@ -44,6 +44,10 @@ loom:
 sanitize *kinds:
     cargo xtask sanitize {{kinds}}
 
+# The tests on other word sizes, byte orders and C libraries: `just cross s390x-unknown-linux-gnu`.
+cross *targets:
+    cargo xtask cross {{targets}}
+
 # Builds without an operating system.
 no-std:
     cargo xtask no-std

@@ -50,6 +50,7 @@ usage: cargo xtask <command> [options]
   loom                    every interleaving of the lock-free code
   sanitize [address|leak|memory|thread]...
                           the tests with a sanitizer; default: address and thread
+  cross [TRIPLE]...       the tests on 32-bit, big-endian, ARM and musl; default: all of them
   help                    this text
 ";
 
@@ -74,7 +75,7 @@ fn main() -> ExitCode {
 
 /// Runs the gates of one command into `report`; an error is a misuse of the command line.
 fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), String> {
-    if !options.is_empty() && !matches!(command, "miri" | "sanitize") {
+    if !options.is_empty() && !matches!(command, "miri" | "sanitize" | "cross") {
         return Err(format!("`{command}` takes no options, got {options:?}"));
     }
     match command {
@@ -89,6 +90,7 @@ fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), Strin
         "deny" => gates::deny::gate(report),
         "miri" => gates::miri::gates(report, &gates::miri::Options::parse(options)?),
         "loom" => gates::loom::gates(report),
+        "cross" => gates::cross::gates(report, &gates::cross::parse(options)?),
         "sanitize" => gates::sanitize::gates(report, &gates::sanitize::parse(options)?),
         other => return Err(format!("no command `{other}`")),
     }

@@ -1,4 +1,4 @@
-//! [`fatal`]: the last words of a process whose heap can no longer be trusted.
+//! [`fatal`]: the last words of a process that cannot trust its heap.
 
 use crate::platform;
 

@@ -85,6 +85,8 @@ pub mod raw;
 mod secret;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+#[cfg(all(test, unix, not(miri)))]
+mod test_process;
 mod thread;
 
 pub use contract::{Advice, HugePageSizes, MapOptions, Os, Protection, Released};

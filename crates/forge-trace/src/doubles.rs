@@ -6,9 +6,8 @@ use core::cell::{Cell, UnsafeCell};
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{
-    AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout, StableAddress, align_up,
-};
+use forge_alloc_core::align::checked_align_up;
+use forge_alloc_core::{AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout, StableAddress};
 
 /// The host's allocator, with a bound so that absurd requests fail the same everywhere, and a count of live blocks.
 #[derive(Debug, Default)]
@@ -101,7 +100,8 @@ unsafe impl<const N: usize> Deallocator for Inline<N> {
 unsafe impl<const N: usize> Allocator for Inline<N> {
     fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
         let base = self.base();
-        let start = align_up(base.addr().get() + self.used.get(), layout.align().get()) - base.addr().get();
+        let free = base.addr().get() + self.used.get();
+        let start = checked_align_up(free, layout.align().get()).ok_or(AllocError)? - base.addr().get();
         let end = start.checked_add(layout.size().get()).filter(|end| *end <= N).ok_or(AllocError)?;
         self.used.set(end);
         // SAFETY: `start <= end <= N`.

@@ -1,5 +1,6 @@
 //! One file per kind of check; each adds its rows to the report.
 
+pub(crate) mod cross;
 pub(crate) mod deny;
 pub(crate) mod features;
 pub(crate) mod lint;
@@ -28,6 +29,7 @@ pub(crate) fn ci(report: &mut Report) {
     loom::gates(report);
     miri::gates(report, &miri::Options::quick());
     sanitize::gates(report, &["address"]);
+    cross::gates(report, &cross::ALL);
 }
 
 /// Loads the workspace for a gate.

@@ -1,5 +1,4 @@
 use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 use std::{env, format, str, string::String};
 
 /// Tells the child which message to die with.
@@ -8,12 +7,17 @@ const MESSAGE: &str = "FORGE_OS_FATAL_TEST";
 /// Runs the test `name` of this binary in a child whose standard error is returned, with the signal that
 /// ended it.
 fn run_child(name: &str, message: &str) -> (String, Option<i32>) {
-    let output = Command::new(env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
+    let output = crate::test_process::only(name)
+        .unwrap()
+        .args(["--nocapture", "--test-threads=1"])
         .env(MESSAGE, message)
         .output()
         .unwrap();
-    (str::from_utf8(&output.stderr).unwrap().into(), output.status.signal())
+    let mut stderr = str::from_utf8(&output.stderr).unwrap();
+    if crate::test_process::is_emulated() {
+        stderr = stderr.find("qemu: uncaught target signal 6").map_or(stderr, |end| &stderr[..end]);
+    }
+    (stderr.into(), output.status.signal())
 }
 
 #[test]

@@ -31,7 +31,7 @@ mod linux {
             }
             Err(error) => assert!(error.is_unsupported(), "{error}"),
         }
-        // SAFETY: the whole mapping, no longer used.
+        // SAFETY: the whole mapping, whose last use is behind us.
         unsafe { Native.unmap(page, len).unwrap() };
     }
 

@@ -139,8 +139,8 @@ fn a_full_table_is_an_error() {
         WHICH[N].fetch_add(N + 1, Ordering::Relaxed);
     }
     if std::env::var(CHILD).is_err() {
-        let status = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "thread::tests::a_full_table_is_an_error"])
+        let status = crate::test_process::only("thread::tests::a_full_table_is_an_error")
+            .unwrap()
             .env(CHILD, "1")
             .output()
             .unwrap();

@@ -1,3 +1,5 @@
+use alloc::format;
+
 use super::{looks_like, parse};
 use crate::{Op, Trace};
 
@@ -33,6 +35,7 @@ fn a_number_used_again_is_another_block() {
 
 #[test]
 fn each_mistake_is_reported_at_its_line() {
+    let too_large = format!("1\n1\n1\n1\na 0 {}\n", usize::MAX);
     let cases = [
         ("", 1, "the suggested heap size in bytes"),
         ("1\n2\n", 3, "the number of operations"),
@@ -46,11 +49,7 @@ fn each_mistake_is_reported_at_its_line() {
         ("1\n1\n1\n1\nf 0\n", 5, "the number of a live block"),
         ("1\n1\n2\n1\na 0 1\na 0 1\n", 6, "the number of a block that is not live"),
         ("1\n1\n3\n1\na 0 1\nf 0\n", 6, "3 operations, as line 3 says"),
-        (
-            "1\n1\n1\n1\na 0 18446744073709551615\n",
-            5,
-            "a size of at most isize::MAX bytes once rounded up to the alignment 16",
-        ),
+        (too_large.as_str(), 5, "a size of at most isize::MAX bytes once rounded up to the alignment 16"),
     ];
     for (text, line, expected) in cases {
         let error = parse("test", text.as_bytes()).unwrap_err();

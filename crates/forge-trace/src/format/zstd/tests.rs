@@ -10,6 +10,9 @@ const FRAME: &[u8] = include_bytes!("two_events.zst");
 /// Three hundred events in one compressed block with a checksum.
 const COMPRESSED: &[u8] = include_bytes!("many_events.zst");
 
+/// How far apart the damaged places are: every byte, and a few of them under an interpreter.
+const STRIDE: usize = if cfg!(miri) { 61 } else { 1 };
+
 #[test]
 fn a_frame_is_decompressed() {
     assert_eq!(decompress("test", FRAME).unwrap(), b"a 0 24 16 0\nf 0 0\n");
@@ -25,7 +28,7 @@ fn frames_one_after_another_are_one_content() {
 #[test]
 fn every_prefix_is_an_error() {
     for frame in [FRAME, COMPRESSED] {
-        for cut in 4..frame.len() {
+        for cut in (4..frame.len()).step_by(STRIDE) {
             let error = Trace::parse("test", &frame[..cut]).unwrap_err();
             assert!(error.to_string().contains("cut off or damaged"), "{cut}: {error}");
         }
@@ -34,9 +37,9 @@ fn every_prefix_is_an_error() {
 
 #[test]
 fn no_change_of_a_byte_gives_another_trace() {
-    for (frame, step) in [(FRAME, 1), (COMPRESSED, 37)] {
+    for (frame, step) in [(FRAME, STRIDE), (COMPRESSED, 37.max(2 * STRIDE))] {
         let whole = Trace::parse("test", frame).unwrap();
-        for at in 0..frame.len() {
+        for at in (0..frame.len()).step_by(STRIDE) {
             for flip in (1..=255u8).step_by(step) {
                 let mut changed = frame.to_vec();
                 changed[at] ^= flip;

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //!
-//! - (I1) The arrays of a [`Cursor`] stay where they are, and exactly its `used` slots with an odd generation hold values: it lives not than a borrow of the pool.
+//! - (I1) The arrays of a [`Cursor`] stay where they are, and exactly its `used` slots with an odd generation hold values: a
+//!   cursor does not outlive a borrow of the pool.
 //! - (I2) A cursor returns each slot once.
 //!
 //! # Operations
