@@ -11,7 +11,7 @@
 //! - (I3) An `Err` changes nothing: a failed resize leaves the old block live and intact.
 //! - (I4) No method unwinds.
 //! - (I5) A block stays live until it is freed, its allocator is reset or dropped, or, unless the allocator is
-//!   [`StableAddress`](crate::StableAddress), moved.
+//!   [`StableAddress`](crate::StableAddress), moved or borrowed exclusively.
 //!
 //! # Design
 //!
@@ -54,7 +54,7 @@ pub unsafe trait Deallocator {
 /// - an `Err` changes nothing: a failed resize leaves the old block live and intact;
 /// - no method unwinds;
 /// - a block stays live until it is freed, its allocator is reset or dropped, or, unless the allocator is
-///   [`StableAddress`](crate::StableAddress), moved;
+///   [`StableAddress`](crate::StableAddress), moved or borrowed exclusively;
 /// - provided methods that it overrides keep what their documentation says.
 pub unsafe trait Allocator: Deallocator {
     /// Returns a block of at least `layout.size()` bytes with unspecified contents.

@@ -29,6 +29,10 @@ use crate::error::AllocResult;
 use crate::{HeapError, Region};
 
 /// What all exclusive allocators share: they are handed spans.
+///
+/// An error of any method here and in the traits built on this one changes nothing; what is used and what is available
+/// add up to what was handed over; before the first span every request is [`HeapError::NoMemory`]; no method locks, grows
+/// or unwinds.
 pub trait BaseAllocator {
     /// Hands the first span over: `size` bytes at `start` (for ids: `size` ids from `start`). Called once.
     ///

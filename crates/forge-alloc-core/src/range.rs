@@ -44,7 +44,8 @@ use crate::AllocError;
 /// - `base()` and `size()` return the same values on every call, and `size()` also across moves;
 /// - `base`, `size`, `committed`, `commit` and `contains` may be called from several threads at once through shared
 ///   references, whether or not the type is `Sync`;
-/// - the bytes stay valid until the value is dropped.
+/// - the bytes stay valid until the value is dropped; after a move the byte at each offset is what it was, and if the type
+///   is also an allocator, a block of before the move may be freed at its offset.
 pub unsafe trait FixedRange {
     /// The alignment in bytes that `base()` is known to have at compile time; a power of two.
     const BASE_ALIGN: usize = 1;

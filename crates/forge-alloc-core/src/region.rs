@@ -11,7 +11,7 @@
 //! - (I1) `base` is valid for reads and writes of `len` bytes and carries provenance over them, for as long as the
 //!   region, or whoever took it apart, exists.
 //! - (I2) No other owner reads or writes those bytes.
-//! - (I3) `base + len` does not exceed the address space, and `len <= isize::MAX`.
+//! - (I3) `base + len` does not overflow `usize`, and `len <= isize::MAX`.
 //!
 //! # Design
 //!
@@ -41,7 +41,12 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// (I1), (I2) and (I3) hold for the span from now on.
+    /// From now on, and as long as anybody uses the region or what is made of it:
+    ///
+    /// - (I1) `base` is valid for reads and writes of `len` bytes and carries provenance over them;
+    /// - (I2) nobody else reads or writes those bytes;
+    ///
+    /// and (I3) `base + len` does not overflow `usize`, and `len` is at most `isize::MAX`.
     pub const unsafe fn from_raw(base: NonNull<u8>, len: usize) -> Self {
         Self { base, len }
     }
@@ -51,7 +56,8 @@ impl Region {
     ///
     /// # Safety
     ///
-    /// (I1) and (I2) hold for the span from now on, under exposed provenance.
+    /// From now on, and as long as anybody uses the region or what is made of it, the `len` bytes at `start` are valid
+    /// for reads and writes under exposed provenance, and nobody else reads or writes them.
     pub unsafe fn from_addresses(start: usize, len: usize) -> Option<Self> {
         if start == 0 || len > isize::MAX as usize || start.checked_add(len).is_none() {
             return None;

@@ -18,13 +18,13 @@ use super::{Checks, Shadow, Summary, Violation, demand};
 use crate::Op;
 
 impl<A: Allocator + StableAddress> Shadow<A> {
-    /// Moves the allocator through `shuffle`, with its blocks alive, and compares them.
+    /// Moves the allocator to other addresses, with its blocks alive, and compares them.
     ///
     /// # Errors
     ///
     /// [`Violation`] if a block does not hold what was written to it.
-    pub fn moved(mut self, shuffle: impl FnOnce(A) -> A) -> Result<Self, Violation> {
-        self.allocator = shuffle(self.allocator);
+    pub fn moved(mut self) -> Result<Self, Violation> {
+        self.allocator = through_the_heap(self.allocator);
         self.sweep()?;
         Ok(self)
     }
@@ -50,7 +50,7 @@ where
     let mut summary = Summary::default();
     for group in ops.chunks(every.max(1)) {
         summary.add(shadow.run(group)?);
-        shadow = shadow.moved(through_the_heap)?;
+        shadow = shadow.moved()?;
     }
     shadow.finish()?;
     Ok(summary)

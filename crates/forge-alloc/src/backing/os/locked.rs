@@ -19,8 +19,10 @@
 //! The error names `mlock`; the usual cause is the limit on locked memory, which is not raised on the caller's behalf.
 //!
 //! **Dumps and children.** The kernel is told to leave the pages out of core dumps and to show a forked child zeroes.
-//! Zeroes rather than a hole, because the child runs destructors and reads lengths: it must find memory, only not the
-//! secret. A system without these two advices still has its lock; [`LockedMmapBacked::is_kept_from_dumps`] and
+//! Zeroes rather than a hole, because the next mapping of the child would fall into a hole, and a stale pointer of this
+//! range into that mapping. What a layout or a collection keeps in the range is zero in the child too, so the child may
+//! neither use nor drop one: that is a condition on whoever calls `fork`, which is `unsafe` itself. Dropping the bare
+//! backing is fine there. A system without these two advices still has its lock; [`LockedMmapBacked::is_kept_from_dumps`] and
 //! [`LockedMmapBacked::is_wiped_on_fork`] tell what holds. Any other failure of them is an error.
 //!
 //! **Not covered:** hibernation, debuggers, copies that the program makes. The range is not scrubbed; see
@@ -40,6 +42,11 @@ use super::mapping::{MIN_PAGE, Mapping};
 use crate::backing::own::{OwnCursor, bump_its_own_bytes};
 
 /// A range of locked memory, unlocked and unmapped when dropped.
+///
+/// # Forked processes
+///
+/// In a child of `fork` the bytes are zero (see [`is_wiped_on_fork`](Self::is_wiped_on_fork)). The child must neither
+/// use nor drop what keeps its state in them: a layout over this backing, or a collection in it.
 ///
 /// # Examples
 ///

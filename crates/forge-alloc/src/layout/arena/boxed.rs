@@ -49,7 +49,8 @@ impl<'a, T: ?Sized> ArenaBox<'a, T> {
     ///
     /// # Safety
     ///
-    /// (I1) and (I2) hold for `value` and `'a`.
+    /// - (I1) `value` points to an initialised `T` that nothing else refers to.
+    /// - (I2) Its memory stays live and in place for `'a`.
     #[inline]
     pub unsafe fn from_raw(value: NonNull<T>) -> Self {
         Self { value, owns: PhantomData }

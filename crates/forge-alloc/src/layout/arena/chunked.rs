@@ -16,7 +16,7 @@
 //! # Operations
 //!
 //! Allocation is O(1): a load, a sum, a comparison and a store. When a chunk is full, the next kept chunk is taken if
-//! the request fits it; otherwise a new chunk goes between the two, twice as large as all before it, so n bytes need
+//! the request fits it; otherwise a new chunk goes between the two, as large as all others together, so n bytes need
 //! O(log n) requests to the source. `reset` is O(1). The same work after a reset takes the same chunks in the same
 //! order, so a steady state asks the source for nothing.
 //!

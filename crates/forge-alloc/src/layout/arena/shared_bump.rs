@@ -31,9 +31,11 @@
 //! # Design
 //!
 //! One shared cursor makes every allocation wait for the cache line that another core wrote last. A thread therefore
-//! takes a chunk and carves it alone. A chunk is a small share of what is left, so that the chunks of idle threads cannot
-//! hold more than an eighth of the range, and ranges of less than 32 KiB have none: there every request takes exactly its
-//! bytes, and the last byte can be handed out. A chunk that ends at the cursor is continued there, so that a single
+//! takes a chunk and carves it alone. A chunk is a small share of what is left, so that idle threads cannot hold more than
+//! an eighth of the range beside what they have freed, and ranges of less than 32 KiB have no chunks: there every request
+//! takes exactly its bytes. What a thread frees stays with its stripe, until that thread, or the next holder of its slot,
+//! allocates it again: giving it back to the cursor would let the cursor fall, which other threads rely on not to happen. A
+//! chunk that ends at the cursor is continued there, so that a single
 //! thread fills the range without a gap. Chunks end at multiples of a cache line: blocks of two threads then rarely share
 //! one, and blocks of the usual sizes leave nothing over.
 //!
@@ -122,7 +124,7 @@ impl<B: FixedRange> SharedBumpArena<B> {
         })
     }
 
-    /// Returns how many bytes are handed out or lost to padding. O(1).
+    /// Returns how many bytes are handed out or lost to padding. O(number of stripes).
     ///
     /// Exact while no other thread allocates; approximate otherwise.
     pub fn allocated(&self) -> usize {
@@ -136,9 +138,9 @@ impl<B: FixedRange> SharedBumpArena<B> {
         self.backing.size()
     }
 
-    /// Returns `capacity() - allocated()`. O(1).
+    /// Returns `capacity() - allocated()`. O(number of stripes).
     ///
-    /// In an arena with chunks, a thread cannot allocate the part of it that lies in the chunks of others.
+    /// A thread cannot allocate the part of it that lies in the chunks of others or that others have freed.
     #[inline]
     pub fn remaining(&self) -> usize {
         self.capacity().saturating_sub(self.allocated())
@@ -352,7 +354,7 @@ unsafe impl<B: FixedRange> Allocator for SharedBumpArena<B> {
         Ok(self.block(Span { start, end }))
     }
 
-    /// Forgets every block. O(1).
+    /// Forgets every block. O(number of stripes).
     fn reset(&mut self) -> Result<(), AllocError> {
         if self.claimed {
             return Err(AllocError);

@@ -80,7 +80,7 @@ unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for Arena<S, MIN_
     }
 
     fn capacity_bytes(&self) -> Option<usize> {
-        (self.max_held != usize::MAX).then_some(self.max_held)
+        (self.max_held != usize::MAX).then(|| self.max_held.max(self.held.get()))
     }
 }
 

@@ -140,6 +140,14 @@ fn a_limit_is_kept_and_what_is_held_stays_usable() {
 }
 
 #[test]
+fn a_limit_below_what_is_held_reports_what_is_held() {
+    let arena = Arena::with_capacity(5000).unwrap().limited_to(10);
+    assert_eq!(arena.capacity_bytes(), Some(arena.held_bytes()));
+    arena.allocate(layout(5000, 8)).unwrap();
+    assert!(arena.allocate(layout(5000, 8)).is_err());
+}
+
+#[test]
 fn a_source_that_fails_leaves_the_arena_as_it_was() {
     let source = Counting::default();
     let arena: Arena<&Counting> = Arena::with_source(&source);
