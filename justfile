@@ -36,6 +36,10 @@ tidy:
 miri *options:
     cargo xtask miri {{options}}
 
+# instruction counts of the hot paths against their baseline
+counts:
+    cargo xtask counts
+
 # Every interleaving of the lock-free code.
 loom:
     cargo xtask loom

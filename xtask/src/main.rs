@@ -47,6 +47,7 @@ usage: cargo xtask <command> [options]
   deny                    licences, refused crates and sources of all dependencies
   miri [--tree-borrows] [--target TRIPLE] [--quick]
                           the tests under Miri, with strict provenance
+  counts                  instruction counts of the hot paths against their baseline, under valgrind
   loom                    every interleaving of the lock-free code
   sanitize [address|leak|memory|thread]...
                           the tests with a sanitizer; default: address and thread
@@ -89,6 +90,7 @@ fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), Strin
         "msrv" => gates::msrv::gate(report),
         "deny" => gates::deny::gate(report),
         "miri" => gates::miri::gates(report, &gates::miri::Options::parse(options)?),
+        "counts" => gates::counts::gate(report),
         "loom" => gates::loom::gates(report),
         "cross" => gates::cross::gates(report, &gates::cross::parse(options)?),
         "sanitize" => gates::sanitize::gates(report, &gates::sanitize::parse(options)?),

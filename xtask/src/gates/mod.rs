@@ -1,5 +1,6 @@
 //! One file per kind of check; each adds its rows to the report.
 
+pub(crate) mod counts;
 pub(crate) mod cross;
 pub(crate) mod deny;
 pub(crate) mod features;
@@ -26,6 +27,7 @@ pub(crate) fn ci(report: &mut Report) {
     features::gates(report);
     msrv::gate(report);
     deny::gate(report);
+    counts::gate(report);
     loom::gates(report);
     miri::gates(report, &miri::Options::quick());
     sanitize::gates(report, &["address"]);
