@@ -17,8 +17,11 @@ use forge_trace::shadow::{Checks, Limits, drive, drive_moving, drive_moving_empt
 /// The bytes of each fixed range under test.
 const BYTES: usize = 80 << 10;
 
+/// The bytes that a growing arena may hold: room for alignments of some megabytes, or less for an interpreter.
+const GROWTH: usize = if cfg!(miri) { 1 << 20 } else { 64 << 20 };
+
 /// How many operations a random run has; an interpreter gets by with fewer.
-const OPERATIONS: usize = if cfg!(miri) { 150 } else { 3000 };
+const OPERATIONS: usize = if cfg!(miri) { 80 } else { 3000 };
 
 /// How many random runs there are.
 const SEEDS: u64 = if cfg!(miri) { 1 } else { 6 };
@@ -105,7 +108,7 @@ macro_rules! blocks {
 }
 
 fn usual() -> Limits {
-    Limits::default()
+    Limits { size: if cfg!(miri) { 256 } else { 4096 }, ..Limits::default() }
 }
 
 /// Few blocks of moderate alignment, for ranges that move.
@@ -165,10 +168,10 @@ blocks! {
     stack_alloc_inline: || StackAlloc::new(inline()).unwrap(), [moves_empty, stays_in_range], small();
     stack_alloc_in_order: || StackAlloc::new(heap_bytes()).unwrap(), [moves_alive], usual().lifo(true);
     stack_alloc_in_any_order: || StackAlloc::new(heap_bytes()).unwrap(), [moves_alive, stays_in_range], usual();
-    arena: || Arena::new().limited_to(64 << 20), [moves_alive], usual();
-    arena_packed: || Arena::<HeapSource, 1>::with_source(HeapSource).limited_to(64 << 20), [moves_alive], usual();
+    arena: || Arena::new().limited_to(GROWTH), [moves_alive], usual();
+    arena_packed: || Arena::<HeapSource, 1>::with_source(HeapSource).limited_to(GROWTH), [moves_alive], usual();
     arena_over_mappings:
-        || Arena::<_, 16>::with_source(MmapSource::on(sim(4096))).limited_to(64 << 20), [moves_alive], usual();
+        || Arena::<_, 16>::with_source(MmapSource::on(sim(4096))).limited_to(GROWTH), [moves_alive], usual();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]
     with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();
@@ -181,7 +184,7 @@ blocks! {
     native_bump_arena:
         || BumpArena::new(MmapBacked::new(BYTES).unwrap()).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]
-    native_arena: || Arena::<_>::with_source(MmapSource::new()).limited_to(64 << 20), [moves_alive], usual();
+    native_arena: || Arena::<_>::with_source(MmapSource::new()).limited_to(GROWTH), [moves_alive], usual();
 }
 
 fn lazy() -> MmapFlags {
@@ -220,7 +223,7 @@ fn a_scope_conforms() {
 
 #[test]
 fn a_scope_of_a_growing_arena_conforms() {
-    let mut arena = Arena::new().limited_to(64 << 20);
+    let mut arena = Arena::new().limited_to(GROWTH);
     assert_allocator_contract(&arena.scope());
     for_each_history(Some(64 << 20), usual(), |history| {
         drive_moving(arena.scope(), history, MOVE_EVERY, checks())
