@@ -12,7 +12,7 @@
 //! # Commands
 //!
 //! - `cargo run --release -p forge-benches --bin report` measures every row and writes docs/PERFORMANCE.md;
-//! - `cargo run --release -p forge-benches --bin instructions` is the regression gate, on instruction counts;
+//! - `cargo run --release -p forge-benches --bin instructions` is the gate, on instruction counts;
 //! - `cargo bench -p forge-benches --features criterion` measures the same rows with criterion;
 //! - `cargo bench -p forge-benches --features gungraun` counts the instructions of the same probes with gungraun.
 //!

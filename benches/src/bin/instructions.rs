@@ -1,4 +1,4 @@
-//! The regression gate on instruction counts: runs each probe under callgrind and compares with instructions.toml.
+//! The gate on instruction counts: runs each probe under callgrind and compares with instructions.toml.
 //!
 //! ```text
 //! cargo run --release -p forge-benches --bin instructions              compare; exit code 1 if one of ours grew
