@@ -151,6 +151,8 @@ fn stack_then_arena() -> WithFallback<StackAlloc<HeapBytes>, Arena> {
 }
 
 blocks! {
+    // Unbounded: the interpreter ends at a request beyond its own memory.
+    #[cfg(not(miri))]
     system: System::new, [moves_alive], usual();
     inline_backed: inline, [moves_empty, stays_in_range], small();
     mmap_backed: sim_mmap, [moves_alive, stays_in_range], usual();
