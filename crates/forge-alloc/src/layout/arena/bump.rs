@@ -198,10 +198,10 @@ impl<B: FixedRange> BumpArena<B> {
         typed::value(self, value).map(|block| unsafe { ArenaBox::from_raw(block) })
     }
 
-    /// Returns the cursor and the backing, for the scope.
+    /// Returns the cursor, for the scope.
     #[inline(always)]
-    pub(super) fn parts(&self) -> (&BumpCursor, &B) {
-        (&self.cursor, &self.backing)
+    pub(super) fn cursor(&self) -> &BumpCursor {
+        &self.cursor
     }
 }
 

@@ -171,7 +171,7 @@ impl<'a, B: FixedRange> Scope<'a, B> {
 impl<B: FixedRange> Drop for Scope<'_, B> {
     #[inline(always)]
     fn drop(&mut self) {
-        let (cursor, _) = self.arena.parts();
+        let cursor = self.arena.cursor();
         let offset = self.mark.min(cursor.offset());
         // SAFETY: the offset is not above the cursor, and every block past the mark belonged to this scope (I1, I2).
         unsafe { cursor.set_offset(offset) };
