@@ -154,4 +154,91 @@ macro_rules! forward_allocator {
     };
 }
 
-pub(crate) use {forward_allocator, forward_deallocator, forward_os_backed, forward_range};
+/// Writes the traits that an owner of a `$value`, which dereferences to it, has because the value has them.
+macro_rules! forward_to_value {
+    ([$($generics:tt)*] $owner:ty, $value:ty) => {
+        impl<$($generics)*> AsRef<$value> for $owner {
+            fn as_ref(&self) -> &$value {
+                self
+            }
+        }
+
+        impl<$($generics)*> AsMut<$value> for $owner {
+            fn as_mut(&mut self) -> &mut $value {
+                self
+            }
+        }
+
+        impl<$($generics)*> core::borrow::Borrow<$value> for $owner {
+            fn borrow(&self) -> &$value {
+                self
+            }
+        }
+
+        impl<$($generics)*> core::borrow::BorrowMut<$value> for $owner {
+            fn borrow_mut(&mut self) -> &mut $value {
+                self
+            }
+        }
+
+        impl<$($generics)*> core::fmt::Debug for $owner
+        where
+            $value: core::fmt::Debug,
+        {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                (**self).fmt(formatter)
+            }
+        }
+
+        impl<$($generics)*> core::fmt::Display for $owner
+        where
+            $value: core::fmt::Display,
+        {
+            fn fmt(&self, formatter: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                (**self).fmt(formatter)
+            }
+        }
+
+        impl<$($generics)*> PartialEq for $owner
+        where
+            $value: PartialEq,
+        {
+            fn eq(&self, other: &Self) -> bool {
+                **self == **other
+            }
+        }
+
+        impl<$($generics)*> Eq for $owner where $value: Eq {}
+
+        impl<$($generics)*> PartialOrd for $owner
+        where
+            $value: PartialOrd,
+        {
+            fn partial_cmp(&self, other: &Self) -> Option<core::cmp::Ordering> {
+                (**self).partial_cmp(&**other)
+            }
+        }
+
+        impl<$($generics)*> Ord for $owner
+        where
+            $value: Ord,
+        {
+            fn cmp(&self, other: &Self) -> core::cmp::Ordering {
+                (**self).cmp(&**other)
+            }
+        }
+
+        impl<$($generics)*> core::hash::Hash for $owner
+        where
+            $value: core::hash::Hash,
+        {
+            fn hash<H: core::hash::Hasher>(&self, state: &mut H) {
+                (**self).hash(state);
+            }
+        }
+    };
+}
+
+pub(crate) use {
+    forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value,
+};

@@ -60,6 +60,7 @@ mod backing;
 mod forward;
 mod layout;
 mod raw;
+mod report;
 #[cfg(all(target_has_atomic = "ptr", any(feature = "std", loom)))]
 mod thread_slot;
 #[cfg(all(target_has_atomic = "ptr", not(any(feature = "std", loom))))]
@@ -94,6 +95,9 @@ pub use layout::slab::generational::GenerationalSlab;
 pub use layout::slab::generational::branded::{Brand, BrandedHandle, BrandedSlab};
 pub use layout::slab::generational::iter::{HandleDrain, HandleIter, HandleIterMut};
 pub use layout::slab::handle::{GenerationInt, Handle};
+pub use layout::slab::slot_box::SlotBox;
+pub use layout::slab::typed::Slab;
+pub use layout::slab::typed::live::LiveSlots;
 
 /// The examples of the project's documents, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

@@ -1,7 +1,7 @@
 //! Rooms of `forge-alloc`: a module names only modules of its own room, of rooms to its left, and the crate's facade.
 //!
 //! ```text
-//! sync, forward, thread_slot ◀ raw ◀ backing ◀ layout ◀ share ◀ hardening | observe | placement ◀ cache ◀ recipes, kernel
+//! sync, forward, report, thread_slot ◀ raw ◀ backing ◀ layout ◀ share ◀ hardening | observe | placement ◀ cache ◀ recipes, kernel
 //! ```
 //!
 //! A room is named through `crate::room`, through a chain of `super` that reaches the root, or through a name that
@@ -17,7 +17,7 @@ const SOURCES: &str = "crates/forge-alloc/src/";
 
 /// The rooms; those of one row may name each other.
 const ORDER: [&[&str]; 8] = [
-    &["sync", "forward", "thread_slot"],
+    &["sync", "forward", "report", "thread_slot"],
     &["raw"],
     &["backing"],
     &["layout"],

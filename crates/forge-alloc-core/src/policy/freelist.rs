@@ -9,16 +9,36 @@
 //!
 //! A slab writes the tag when a slot is freed and verifies it before it follows the link.
 //!
+//! | policy | link of a free slot | what a write to a free slot can do |
+//! |---|---|---|
+//! | [`NoProtection`] | in the slot, compared with what the slab remembers | end the list, or name another slot with both words of a link forged |
+//! | `SipHashMAC` | in the slot, with a keyed tag | end the list |
+//! | [`OffSlab`] | beside the slots | nothing |
+//! | [`Tracked`] | as its inner policy | nothing: no live slot is ever issued again |
+//!
 //! # Design
 //!
-//! The nonce is the slot's own index and not its address, so that a slab over inline storage may move. A tag that was
-//! valid in a slot stays valid there under the same key: whoever can read free slots can put an old link back.
-//! Detecting that needs a state per slot, which is the business of the slab (a map of live slots).
+//! The nonce is a number and not an address, so that a slab over inline storage may move. It is unique to the slab and
+//! the slot: a tag that is copied to another slot, or to another slab with the same key, does not verify there. A tag
+//! that was valid in a slot stays valid there under the same key: whoever can read free slots can put an old link back.
+//! Detecting that needs a state per slot, which is what [`Tracked`] adds.
+//!
+//! The constants choose code at compile time; a policy that leaves them alone signs links in the slots.
 
 use core::fmt;
 
-/// Signs the links of a free list and verifies them.
+/// Signs the links of a free list and verifies them, and says where a slab keeps the list.
 pub trait FreelistProtection {
+    /// Whether links carry a tag. If not, [`sign`](Self::sign) and [`verify`](Self::verify) are never called.
+    const SIGNS: bool = true;
+
+    /// Whether the list lies beside the slots instead of in them, so that nothing is signed. A free then leaves the slot
+    /// alone, at a word per slot.
+    const OFF_SLAB: bool = false;
+
+    /// Whether the slab keeps a map of its live slots, one bit each, and ends the process at a free of anything else.
+    const TRACKS: bool = false;
+
     /// Returns the tag of a link to the 1-based index `next_idx` (0 ends the list), stored in the slot that `slot_addr`
     /// names. Equal arguments give equal tags.
     fn sign(&self, next_idx: u32, slot_addr: usize) -> u32;
@@ -48,6 +68,8 @@ impl core::error::Error for FreelistCorruption {}
 pub struct NoProtection;
 
 impl FreelistProtection for NoProtection {
+    const SIGNS: bool = false;
+
     #[inline]
     fn sign(&self, _: u32, _: usize) -> u32 {
         0
@@ -56,5 +78,47 @@ impl FreelistProtection for NoProtection {
     #[inline]
     fn verify(&self, _: u32, _: u32, _: usize) -> Result<(), FreelistCorruption> {
         Ok(())
+    }
+}
+
+/// The policy that keeps the list of free slots beside the slots, a word each.
+///
+/// No write to a free slot can reach the list, and a free touches no memory of the slot.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OffSlab;
+
+impl FreelistProtection for OffSlab {
+    const SIGNS: bool = false;
+    const OFF_SLAB: bool = true;
+
+    #[inline]
+    fn sign(&self, _: u32, _: usize) -> u32 {
+        0
+    }
+
+    #[inline]
+    fn verify(&self, _: u32, _: u32, _: usize) -> Result<(), FreelistCorruption> {
+        Ok(())
+    }
+}
+
+/// The policy `M` with a map of the live slots, one bit each: a slab then ends the process at a second free of a slot and
+/// at a free of what it never issued, in every build.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Tracked<M = NoProtection>(pub M);
+
+impl<M: FreelistProtection> FreelistProtection for Tracked<M> {
+    const SIGNS: bool = M::SIGNS;
+    const OFF_SLAB: bool = M::OFF_SLAB;
+    const TRACKS: bool = true;
+
+    #[inline]
+    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
+        self.0.sign(next_idx, slot_addr)
+    }
+
+    #[inline]
+    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
+        self.0.verify(next_idx, stored_mac, slot_addr)
     }
 }

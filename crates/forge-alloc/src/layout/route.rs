@@ -50,6 +50,8 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::{AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout, StableAddress};
 
+use crate::report;
+
 /// A primary allocator, and a secondary for the requests that the primary refuses.
 ///
 /// # Examples
@@ -182,9 +184,7 @@ impl<P: Allocator + FixedRange, S: Allocator> WithFallback<P, S> {
     #[inline]
     fn demand_apart(&self, block: NonNull<[u8]>) -> NonNull<[u8]> {
         if self.primary.contains(block.cast()) {
-            forge_os::fatal(&[
-                "forge-alloc: a secondary allocator moved a block into the range of the primary",
-            ]);
+            report::fatal_secondary_overlap();
         }
         block
     }

@@ -12,14 +12,12 @@
 //! pinned value must be dropped before its bytes are reused, and an arena may be reset after a box was forgotten.
 #![allow(unsafe_code)]
 
-use core::borrow::{Borrow, BorrowMut};
-use core::cmp::Ordering;
-use core::fmt;
-use core::hash::{Hash, Hasher};
 use core::marker::PhantomData;
 use core::mem::ManuallyDrop;
 use core::ops::{Deref, DerefMut};
 use core::ptr::NonNull;
+
+use crate::forward::forward_to_value;
 
 /// An owned value in an arena that is borrowed for `'a`; dropping it runs the value's destructor.
 ///
@@ -108,67 +106,7 @@ impl<T: ?Sized> DerefMut for ArenaBox<'_, T> {
     }
 }
 
-impl<T: ?Sized> AsRef<T> for ArenaBox<'_, T> {
-    fn as_ref(&self) -> &T {
-        self
-    }
-}
-
-impl<T: ?Sized> AsMut<T> for ArenaBox<'_, T> {
-    fn as_mut(&mut self) -> &mut T {
-        self
-    }
-}
-
-impl<T: ?Sized> Borrow<T> for ArenaBox<'_, T> {
-    fn borrow(&self) -> &T {
-        self
-    }
-}
-
-impl<T: ?Sized> BorrowMut<T> for ArenaBox<'_, T> {
-    fn borrow_mut(&mut self) -> &mut T {
-        self
-    }
-}
-
-impl<T: ?Sized + fmt::Debug> fmt::Debug for ArenaBox<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + fmt::Display> fmt::Display for ArenaBox<'_, T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (**self).fmt(f)
-    }
-}
-
-impl<T: ?Sized + PartialEq> PartialEq for ArenaBox<'_, T> {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl<T: ?Sized + Eq> Eq for ArenaBox<'_, T> {}
-
-impl<T: ?Sized + PartialOrd> PartialOrd for ArenaBox<'_, T> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        (**self).partial_cmp(&**other)
-    }
-}
-
-impl<T: ?Sized + Ord> Ord for ArenaBox<'_, T> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (**self).cmp(&**other)
-    }
-}
-
-impl<T: ?Sized + Hash> Hash for ArenaBox<'_, T> {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        (**self).hash(state);
-    }
-}
+forward_to_value!([T: ?Sized] ArenaBox<'_, T>, T);
 
 #[cfg(test)]
 mod tests;

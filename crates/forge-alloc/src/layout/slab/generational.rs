@@ -42,10 +42,10 @@
 
 pub(crate) mod branded;
 #[cfg(target_has_atomic = "ptr")]
-mod identity;
+pub(super) mod identity;
 #[cfg(not(target_has_atomic = "ptr"))]
 #[path = "generational/identity/absent.rs"]
-mod identity;
+pub(super) mod identity;
 pub(crate) mod iter;
 mod slots;
 mod vacancies;

@@ -26,7 +26,7 @@
 use core::sync::atomic::{AtomicUsize, Ordering};
 
 /// Draws the keys of a pool of `capacity` slots and returns the first. O(1) unless threads draw at the same moment.
-pub(super) fn draw_origin(capacity: u32) -> u64 {
+pub(in crate::layout::slab) fn draw_origin(capacity: u32) -> u64 {
     static DRAWN: AtomicUsize = AtomicUsize::new(0);
     // Relaxed: the exchanges are totally ordered by themselves, and nothing else is handed over.
     let mut drawn = DRAWN.load(Ordering::Relaxed);

@@ -1,0 +1,639 @@
+//! The slab: slots of one size in one block of a backing, taken and given back in constant time.
+//!
+//! ```text
+//!   base + zero
+//!   |        | slot 1 | slot 2 | slot 3 | slot 4 | ..  never used ..  |     slots are numbered from 1
+//!              value    link ----^        value  ^ fresh              ^ capacity
+//!                        ^ top of the free list
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) One stride after the offset `zero` from the backing's base starts a live block of the backing, laid out as
+//!   [`shape`] says, which nobody else uses.
+//! - (I2) Slots with numbers up to `fresh` were issued at least once, the others never. `fresh <= capacity`.
+//! - (I3) A slot that was issued is live, or on the free list, or one of `lost`: exactly one of the three. The numbers on
+//!   the free list are at most `fresh`.
+//! - (I4) If the policy tracks, the map has a bit for each slot, set exactly if the slot is live or lost, for the slots
+//!   that were issued; the words that hold those bits are initialised.
+//!
+//! # Operations
+//!
+//! Everything is O(1) but iteration. Nothing divides, loops, or calls the system; making a slab touches no slot.
+//!
+//! # Design
+//!
+//! *The policy is a type.* Where the free list lies, whether its links are signed, and whether a map of live slots is
+//! kept follow from constants of `M`; what a slab does not use is not compiled. See [`freelist`](crate::raw::freelist).
+//!
+//! *Misuse.* The arithmetic that finds a slot's number refuses, with one comparison, every pointer that is not the start
+//! of an issued slot. A second free of a slot needs the map to be noticed.
+//!
+//! *Corruption.* A link that does not agree with what the slab knows means that somebody wrote to a free slot. The list is
+//! then dropped: its slots are lost until the slab ends, and allocation goes on with slots that were never used. With a
+//! map, nothing is lost: the list is made again from it.
+//!
+//! *Signed links* are bound to the slot and the slab: the nonce is the slot's number counted from an origin that no other
+//! slab of the process has. The tag that was signed or verified last is remembered, since a free and an allocation
+//! in turn meet the same link again, and a tag depends on nothing else.
+//!
+//! *Moves.* State is offsets. If the backing promises less alignment than the slots need, an access checks where they are
+//! now: a slab whose bytes were moved to a misaligned place issues nothing, and loses what is freed there.
+#![allow(unsafe_code)]
+
+pub(crate) mod live;
+mod shape;
+
+use core::cell::Cell;
+use core::fmt;
+use core::marker::PhantomData;
+use core::ptr::NonNull;
+
+use forge_alloc_core::{
+    AllocError, Allocator, Deallocator, FixedRange, FreelistCorruption, FreelistProtection, NoProtection,
+    NonZeroLayout, StableAddress,
+};
+
+use super::generational::identity;
+use super::slot_box::SlotBox;
+use crate::raw::freelist::{FreeList, Slots};
+use crate::report;
+use live::LiveSlots;
+use shape::{Shape, block_align, block_layout, entries_offset, map_offset};
+
+/// A pool of `capacity` slots for values of one type, in one block of a backing.
+///
+/// [`insert`](Self::insert) owns values in slots; as an [`Allocator`] the slab serves every layout that fits a slot. The
+/// slot freed last is the next one taken, then slots that were never used, in the order of their addresses.
+///
+/// The policy `M` decides what a slab knows about its free slots:
+///
+/// | `M` | a write to a free slot | a second free | bytes per slot beside the value |
+/// |---|---|---|---|
+/// | [`NoProtection`] | is noticed when the slot is taken, unless forged | goes unnoticed | 0 |
+/// | `SipHashMAC` | is noticed, or changes nothing | goes unnoticed | 0 |
+/// | [`OffSlab`](crate::OffSlab) | changes nothing | goes unnoticed | a word |
+/// | [`Tracked<M>`](crate::Tracked) | as `M`, and no slot is lost | ends the process | 1/8 more |
+///
+/// # Examples
+///
+/// ```
+/// use forge_alloc::{InlineBacked, Slab};
+///
+/// let slab = Slab::<[u64; 4], _>::new(16, InlineBacked::<512>::new())?;
+/// let first = slab.insert([1; 4])?;
+/// let mut second = slab.insert([2; 4])?;
+/// second[0] = first[0];
+/// assert_eq!((*second, slab.len()), ([1, 2, 2, 2], 2));
+/// drop(second); // runs the destructor and frees the slot
+/// assert_eq!(slab.len(), 1);
+/// # Ok::<(), forge_alloc::AllocError>(())
+/// ```
+///
+/// A type without a size has no slots:
+///
+/// ```compile_fail,E0080
+/// let slab = forge_alloc::Slab::<(), _>::new(1, forge_alloc::InlineBacked::<64>::new());
+/// ```
+///
+/// A slab belongs to one thread at a time:
+///
+/// ```compile_fail,E0277
+/// fn sync<T: Sync>() {}
+/// sync::<forge_alloc::Slab<u64, forge_alloc::InlineBacked<64>>>();
+/// ```
+pub struct Slab<T, B: Allocator + FixedRange, M: FreelistProtection = NoProtection> {
+    free: FreeList,
+    fresh: Cell<usize>,
+    capacity: usize,
+    /// The offset from the backing's base of one stride before the first slot; it may wrap.
+    zero: usize,
+    lost: Cell<usize>,
+    corruptions: Cell<u64>,
+    /// The link that was signed or verified last: its slot, its target and its tag.
+    signed: [Cell<u32>; 3],
+    /// The nonce of the number 0.
+    origin: usize,
+    policy: M,
+    backing: B,
+    owns: PhantomData<T>,
+}
+
+// SAFETY: state is offsets from the base of the backing, whose bytes stay where they are.
+unsafe impl<T, B: Allocator + FixedRange + StableAddress, M: FreelistProtection> StableAddress for Slab<T, B, M> {}
+
+impl<T, B: Allocator + FixedRange> Slab<T, B> {
+    /// Returns an empty slab of `capacity` slots in one block of `backing`. O(1); no slot is touched.
+    ///
+    /// # Errors
+    ///
+    /// As for [`with_protection`](Self::with_protection).
+    pub fn new(capacity: usize, backing: B) -> Result<Self, AllocError> {
+        Self::with_protection(capacity, backing, NoProtection)
+    }
+}
+
+impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
+    /// The distance between two slots in bytes: the size of a value, at least 8, rounded up to the alignment of a slot,
+    /// which is that of a value, at least 4.
+    pub const STRIDE: usize = Shape::<T>::STRIDE;
+
+    /// Returns an empty slab of `capacity` slots in one block of `backing`, under the policy `policy`. O(1); no slot is
+    /// touched.
+    ///
+    /// The block takes `capacity` times [`STRIDE`](Self::STRIDE) bytes, and what the policy needs beside the slots.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if `capacity` is 0 or larger than `u32::MAX`, if the size of the slots overflows, or if the backing
+    /// refuses them or hands out memory outside its range. The backing is dropped.
+    pub fn with_protection(capacity: usize, backing: B, policy: M) -> Result<Self, AllocError> {
+        let count = u32::try_from(capacity).map_err(|_| AllocError)?;
+        let layout = block_layout::<T, M>(count).ok_or(AllocError)?;
+        let block = backing.allocate(layout)?.cast::<u8>();
+        let start = block.addr().get().wrapping_sub(backing.base().addr().get());
+        if backing.size().checked_sub(layout.size().get()).is_none_or(|last| start > last) {
+            // SAFETY: the block is live, has this layout, and is not used.
+            unsafe { backing.deallocate(block, layout) };
+            return Err(AllocError);
+        }
+        let free = if M::OFF_SLAB {
+            FreeList::beside(start + entries_offset::<T>(capacity))
+        } else {
+            FreeList::in_slots()
+        };
+        let origin = if M::SIGNS { identity::draw_origin(count) as usize } else { 0 };
+        Ok(Self {
+            free,
+            fresh: Cell::new(0),
+            capacity,
+            zero: start.wrapping_sub(Self::STRIDE),
+            lost: Cell::new(0),
+            corruptions: Cell::new(0),
+            signed: [const { Cell::new(0) }; 3],
+            origin,
+            policy,
+            backing,
+            owns: PhantomData,
+        })
+    }
+
+    /// Returns how many slots there are, live, free and lost. O(1).
+    #[inline]
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Returns how many slots are live. O(1).
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        // The three kinds of issued slots are disjoint (I3), so nothing underflows.
+        self.fresh.get() - self.free.len(M::OFF_SLAB) - self.lost.get()
+    }
+
+    /// Returns whether no slot is live. O(1).
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns how many slots are out of use because a link to them was overwritten. O(1).
+    #[inline]
+    #[must_use]
+    pub fn lost(&self) -> usize {
+        self.lost.get()
+    }
+
+    /// Returns the distance between two slots in bytes. O(1).
+    #[inline]
+    #[must_use]
+    pub const fn block_stride(&self) -> usize {
+        Self::STRIDE
+    }
+
+    /// Returns the backing, which holds the slots. O(1).
+    #[inline]
+    #[must_use]
+    pub const fn backing(&self) -> &B {
+        &self.backing
+    }
+
+    /// Puts `value` into a slot and returns the box that owns it. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if no slot is free; `value` is dropped and nothing else changes.
+    #[inline]
+    pub fn insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, AllocError> {
+        self.try_insert(value).map_err(|_| AllocError)
+    }
+
+    /// Puts `value` into a slot as [`insert`](Self::insert) does, but gives it back if none is free. O(1).
+    ///
+    /// # Errors
+    ///
+    /// `value` itself if no slot is free; nothing changes.
+    #[inline]
+    pub fn try_insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, T> {
+        let Some(slot) = self.take() else { return Err(value) };
+        // SAFETY: the slot has room for a value and is aligned for it, ours alone, and stays so until the box frees it as
+        // a block with the layout of a value; the borrow keeps the slab from moving.
+        unsafe {
+            slot.cast::<T>().write(value);
+            Ok(SlotBox::from_raw(slot.cast(), self))
+        }
+    }
+
+    /// Returns the place of every live slot, in the order of their addresses. O(capacity) in all with a policy that
+    /// tracks; else a slot costs up to O(1 + free slots / 4096).
+    ///
+    /// The places are those at the moment when the iterator reaches their group of 4096 slots: a slot that is freed while
+    /// the iterator is in its group is still returned. Looking through a place is `unsafe`: its owner may be using it.
+    #[inline]
+    #[must_use]
+    pub fn iter(&self) -> LiveSlots<'_, T, B, M> {
+        LiveSlots::new(self)
+    }
+
+    /// Returns where the slots are now. O(1).
+    #[inline(always)]
+    fn slots(&self) -> Slots {
+        Slots { base: self.backing.base(), zero: self.zero, stride: Self::STRIDE }
+    }
+
+    /// Returns where the slots are now, if values can be there. O(1).
+    #[inline(always)]
+    fn aligned_slots(&self) -> Option<Slots> {
+        let slots = self.slots();
+        let (align, first) = (block_align::<T, M>(), self.zero.wrapping_add(Self::STRIDE));
+        let aligned = B::BASE_ALIGN >= align || slots.base.addr().get().wrapping_add(first) % align == 0;
+        if aligned { Some(slots) } else { None }
+    }
+
+    /// Returns the number of the slot at an offset from the base. O(1).
+    #[inline(always)]
+    fn number_at(&self, offset: usize) -> u32 {
+        Shape::<T>::number_at(offset.wrapping_sub(self.zero)) as u32
+    }
+
+    /// Returns the word of the map, and the bit in it, for the slot with this number. O(1).
+    #[inline(always)]
+    fn bit(&self, slots: Slots, number: u32) -> (NonNull<u32>, u32) {
+        let map = self.zero.wrapping_add(Self::STRIDE + map_offset::<T, M>(self.capacity));
+        let index = number - 1;
+        // SAFETY: the map follows the slots and the entries, inside the block (I1), with a bit for each slot.
+        let word = unsafe { slots.base.add(map).cast::<u32>().add(index as usize / 32) };
+        (word, 1 << (index % 32))
+    }
+
+    /// Returns whether a slot that was issued is live, under a policy that tracks. O(1).
+    fn is_live(&self, slots: Slots, number: u32) -> bool {
+        let (word, bit) = self.bit(slots, number);
+        // SAFETY: the word is initialised, because the slot was issued (I4).
+        unsafe { word.read() & bit != 0 }
+    }
+
+    /// Marks a slot that was issued as live or as not live, and returns whether it was not, under a policy that tracks
+    /// (I4). O(1).
+    #[inline(always)]
+    fn mark(&self, slots: Slots, number: u32, live: bool) -> bool {
+        let (word, bit) = self.bit(slots, number);
+        // SAFETY: the word is initialised, because the slot was issued (I4), and only this thread uses it.
+        unsafe {
+            let bits = word.read();
+            word.write(if live { bits | bit } else { bits & !bit });
+            (bits & bit != 0) != live
+        }
+    }
+
+    /// Takes the slot freed last, or else the first that was never used; `None` if the slab is full. O(1).
+    #[inline(always)]
+    pub(crate) fn take(&self) -> Option<NonNull<u8>> {
+        let slots = self.aligned_slots()?;
+        if self.free.is_empty() {
+            return self.carve(slots);
+        }
+        // SAFETY: the list is not empty, and lies beside these slots if it is of that kind (I1).
+        let top = unsafe { if M::OFF_SLAB { self.free.top_beside(slots) } else { self.free.top() } };
+        if M::TRACKS && !self.mark(slots, self.number_at(top), true) {
+            return self.take_after_corruption(slots, None);
+        }
+        if self.unlink(slots, top).is_err() {
+            return self.take_after_corruption(slots, Some(self.number_at(top)));
+        }
+        // SAFETY: the top is a slot (I3).
+        Some(unsafe { slots.at(top) })
+    }
+
+    /// Takes the top, which is at this offset, off the free list, which is not empty. O(1).
+    #[inline(always)]
+    fn unlink(&self, slots: Slots, top: usize) -> Result<(), FreelistCorruption> {
+        // SAFETY: the list is not empty, and lies in these slots or beside them (I1).
+        unsafe {
+            if M::OFF_SLAB {
+                self.free.pop_beside();
+                Ok(())
+            } else if M::SIGNS {
+                let verify = |next, tag| self.verify(self.number_at(top), next, tag);
+                self.free.pop_signed(slots, self.fresh.get(), verify)
+            } else {
+                self.free.pop_linked(slots, self.fresh.get())
+            }
+        }
+    }
+
+    /// Takes the first slot that was never used. O(1).
+    #[inline(always)]
+    fn carve(&self, slots: Slots) -> Option<NonNull<u8>> {
+        let fresh = self.fresh.get();
+        if fresh == self.capacity {
+            return None;
+        }
+        let number = fresh + 1;
+        self.fresh.set(number);
+        if M::TRACKS {
+            let (word, bit) = self.bit(slots, number as u32);
+            // SAFETY: the word lies in the block (I1); the first slot of a word initialises it (I4).
+            unsafe { word.write(if bit == 1 { 1 } else { word.read() | bit }) };
+        }
+        // SAFETY: there are `capacity` slots (I1), and this is one of them.
+        Some(unsafe { slots.at(slots.offset(number as u32)) })
+    }
+
+    /// Counts a corrupted link, of the slot `unlinked` if it is off the list already, gets the list into order, reports, and
+    /// takes a slot from what is left.
+    #[cold]
+    #[inline(never)]
+    fn take_after_corruption(&self, slots: Slots, unlinked: Option<u32>) -> Option<NonNull<u8>> {
+        self.count_corruption();
+        if M::TRACKS {
+            self.free.clear();
+            if let Some(number) = unlinked {
+                self.mark(slots, number, false);
+            }
+            for number in (1..=self.fresh.get() as u32).rev().filter(|&number| !self.is_live(slots, number)) {
+                self.link(slots, slots.offset(number), number);
+            }
+        } else {
+            self.lost.set(self.lost.get() + self.free.len(M::OFF_SLAB) + usize::from(unlinked.is_some()));
+            self.free.clear();
+        }
+        report::freelist_corruption();
+        self.take()
+    }
+
+    /// Returns the number, counted from 0, of the issued slot that starts at `ptr`. O(1).
+    #[inline(always)]
+    pub(crate) fn number_of(&self, ptr: NonNull<u8>) -> Option<u32> {
+        let offset = ptr.addr().get().wrapping_sub(self.backing.base().addr().get());
+        let first = self.zero.wrapping_add(Self::STRIDE);
+        let number = Shape::<T>::number_at(offset.wrapping_sub(first));
+        if number < self.fresh.get() { Some(number as u32) } else { None }
+    }
+
+    /// Returns the place of the slot with a number, counted from 0, below the capacity. O(1).
+    #[inline(always)]
+    pub(crate) fn slot(&self, number: u32) -> NonNull<u8> {
+        let slots = self.slots();
+        debug_assert!((number as usize) < self.capacity);
+        // SAFETY: there are `capacity` slots (I1), and the caller's number is that of one of them.
+        unsafe { slots.at(slots.offset(number + 1)) }
+    }
+
+    /// Frees a live slot by its number, counted from 0. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The slot was issued, and nobody uses it any more. It is live, unless the policy tracks.
+    #[inline(always)]
+    pub(crate) unsafe fn put(&self, number: u32) {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.put_at(self.slots().offset(number + 1), number + 1) };
+    }
+
+    /// Frees the live slot at an offset from the base, which has this number. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As [`put`](Self::put).
+    #[inline(always)]
+    unsafe fn put_at(&self, offset: usize, number: u32) {
+        let Some(slots) = self.aligned_slots() else {
+            self.lost.set(self.lost.get() + 1);
+            return;
+        };
+        if M::TRACKS && !self.mark(slots, number, false) {
+            report::fatal_double_free();
+        }
+        self.link(slots, offset, number);
+    }
+
+    /// Puts a slot that is neither live nor on the free list on that list. O(1).
+    #[inline(always)]
+    fn link(&self, slots: Slots, offset: usize, number: u32) {
+        // SAFETY: the slot has at least eight bytes, is aligned to four, and nobody uses it; the list lies in these slots or
+        // beside them (I1).
+        unsafe {
+            if M::OFF_SLAB {
+                self.free.push_beside(slots, offset);
+            } else if M::SIGNS {
+                let next = if self.free.is_empty() { 0 } else { self.number_at(self.free.top()) };
+                self.free.push_signed(slots, offset, next, self.sign(number, next));
+            } else {
+                self.free.push_linked(slots, offset, number);
+            }
+        }
+    }
+
+    /// Returns the tag of a link from one slot to another.
+    #[inline(always)]
+    fn sign(&self, number: u32, next: u32) -> u32 {
+        let [last_number, last_next, last_tag] = &self.signed;
+        if last_number.get() == number && last_next.get() == next {
+            return last_tag.get();
+        }
+        let tag = self.policy.sign(next, self.origin.wrapping_add(number as usize));
+        last_number.set(number);
+        last_next.set(next);
+        last_tag.set(tag);
+        tag
+    }
+
+    /// Checks the tag of a link from one slot to another.
+    #[inline(always)]
+    fn verify(&self, number: u32, next: u32, tag: u32) -> Result<(), FreelistCorruption> {
+        let [last_number, last_next, last_tag] = &self.signed;
+        if last_number.get() == number && last_next.get() == next && last_tag.get() == tag {
+            return Ok(());
+        }
+        self.policy.verify(next, tag, self.origin.wrapping_add(number as usize))
+    }
+
+    fn count_corruption(&self) {
+        self.corruptions.set(self.corruptions.get().saturating_add(1));
+    }
+
+    /// Counts and reports a free of what the slab did not issue.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse_foreign(&self) {
+        self.count_corruption();
+        if M::TRACKS {
+            report::fatal_foreign_free();
+        }
+        report::foreign_free();
+    }
+
+    /// Returns the block of a live slot at `ptr` if `layout` fits a slot. O(1).
+    #[inline(always)]
+    fn in_place(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+        if !fits::<T>(layout) {
+            return Err(AllocError);
+        }
+        debug_assert!(self.number_of(ptr).is_some(), "a live block starts at a slot that was issued");
+        let slots = self.slots();
+        // SAFETY: the block is live, so it is one of our slots.
+        let slot = unsafe { slots.at(ptr.addr().get().wrapping_sub(slots.base.addr().get())) };
+        Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE))
+    }
+}
+
+/// Returns whether a slot for a `T` has room for `layout`. O(1).
+#[inline(always)]
+fn fits<T>(layout: NonZeroLayout) -> bool {
+    layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Shape::<T>::STRIDE
+}
+
+// SAFETY: every slot is issued to one owner at a time (I3) and comes back by its own address.
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Deallocator for Slab<T, B, M> {
+    /// Frees a slot. O(1). Never runs the destructor of a `T`.
+    ///
+    /// A pointer that is not the start of an issued slot is counted as a corruption event; debug builds panic, others
+    /// ignore it, and under a policy that tracks the process ends.
+    #[inline(always)]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, _: NonZeroLayout) {
+        let offset = ptr.addr().get().wrapping_sub(self.backing.base().addr().get());
+        match self.number_of(ptr) {
+            // SAFETY: the slot was issued, and the caller promises that it is live and not used afterwards.
+            Some(number) => unsafe { self.put_at(offset, number + 1) },
+            None => self.refuse_foreign(),
+        }
+    }
+}
+
+// SAFETY: slots are disjoint, aligned to `ALIGN` and `STRIDE` long, and stay issued until they are freed (I3).
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for Slab<T, B, M> {
+    /// Returns a slot, all of it. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if `layout` does not fit a slot, or if no slot is free.
+    #[inline(always)]
+    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+        if !fits::<T>(layout) {
+            return Err(AllocError);
+        }
+        match self.take() {
+            Some(slot) => Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE)),
+            None => Err(AllocError),
+        }
+    }
+
+    /// Lengthens a block within its slot. O(1); the block stays in place.
+    #[inline(always)]
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() >= old.size());
+        self.in_place(ptr, new)
+    }
+
+    /// Shortens a block. O(1); the block stays in place.
+    #[inline(always)]
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() <= old.size());
+        self.in_place(ptr, new)
+    }
+
+    #[inline]
+    unsafe fn usable_size(&self, _: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
+        Some(Self::STRIDE)
+    }
+
+    #[inline]
+    fn capacity_bytes(&self) -> Option<usize> {
+        Some(self.size())
+    }
+
+    #[inline]
+    fn corruption_events(&self) -> u64 {
+        self.corruptions.get().saturating_add(self.backing.corruption_events())
+    }
+}
+
+// SAFETY: the slots lie in one live block of the backing (I1), whose promises carry over; all of it is writable, because
+// the backing issued it. `first` and the capacity change only with the backing's base, and touch no cell.
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> FixedRange for Slab<T, B, M> {
+    /// Slots are the only shape that the range has.
+    const CARVABLE: bool = false;
+
+    #[inline]
+    fn base(&self) -> NonNull<u8> {
+        self.slot(0)
+    }
+
+    #[inline]
+    fn size(&self) -> usize {
+        self.capacity * Self::STRIDE
+    }
+
+    /// Refuses: the range has the shape of slots.
+    fn claim(&mut self) -> Result<(), AllocError> {
+        Err(AllocError)
+    }
+}
+
+impl<T, B: Allocator + FixedRange, M: FreelistProtection> Drop for Slab<T, B, M> {
+    /// Gives the slots back to the backing. Values that are still live are forgotten, not dropped.
+    fn drop(&mut self) {
+        if let Some(layout) = block_layout::<T, M>(self.capacity as u32) {
+            // SAFETY: the block is live (I1), has this layout, and nothing in it is used any more.
+            unsafe { self.backing.deallocate(self.slot(0), layout) };
+        }
+    }
+}
+
+impl<T, B: Allocator + FixedRange, M: FreelistProtection> fmt::Debug for Slab<T, B, M> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Slab")
+            .field("len", &self.len())
+            .field("capacity", &self.capacity())
+            .field("stride", &Self::STRIDE)
+            .field("lost", &self.lost())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> IntoIterator for &'a Slab<T, B, M> {
+    type Item = NonNull<T>;
+    type IntoIter = LiveSlots<'a, T, B, M>;
+
+    fn into_iter(self) -> LiveSlots<'a, T, B, M> {
+        self.iter()
+    }
+}
+
+#[cfg(test)]
+mod tests;
