@@ -2,13 +2,19 @@
 //!
 //! # Design
 //!
-//! Output goes straight through, so that the closing lines of `cargo test` are part of the log. A command that runs out of
+//! Output goes straight through, so that the closing lines of `cargo test` are part of the log. Where the same tests run
+//! once more, on another target or with a sanitizer, a thousand lines that say `ok` hide what matters: those commands are
+//! [digested](Step::digested), and print all of it only if they fail. A command that runs out of
 //! time is stopped with everything that it started: ending only cargo would leave a hanging test behind. It stays in the
 //! process group of this program, so that an interrupt from the keyboard, or from whatever runs the gates, ends it too.
+
+mod transcript;
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
+
+use transcript::Transcript;
 
 use crate::report::{Clock, Outcome, Stop};
 
@@ -17,12 +23,13 @@ pub(crate) struct Step {
     program: &'static str,
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
+    digested: bool,
 }
 
 impl Step {
     /// Returns a command of `program`, which is looked up on the path.
     pub(crate) fn new(program: &'static str) -> Self {
-        Self { program, arguments: Vec::new(), environment: Vec::new() }
+        Self { program, arguments: Vec::new(), environment: Vec::new(), digested: false }
     }
 
     /// Returns `cargo`, of the toolchain that runs this program.
@@ -52,6 +59,12 @@ impl Step {
         self
     }
 
+    /// Puts only the closing lines of tests and what was skipped into the log, unless the command fails.
+    pub(crate) fn digested(mut self) -> Self {
+        self.digested = true;
+        self
+    }
+
     /// Returns the command as one line.
     fn line(&self) -> String {
         let quote = |word: &str| if word.contains(' ') { format!("\"{word}\"") } else { word.to_string() };
@@ -71,11 +84,24 @@ impl Step {
         command
     }
 
-    /// Runs the command with its output in the log; fails if it does.
+    /// Runs the command with its output, or the digest of it, in the log; fails if it does.
     pub(crate) fn run(self, clock: Clock) -> Outcome {
         println!("$ {}", self.line());
-        let mut child =
-            self.command().spawn().map_err(|error| format!("cannot start {}: {error}", self.program))?;
+        let transcript = if self.digested { Some(Transcript::new()?) } else { None };
+        let mut command = self.command();
+        if let Some(transcript) = &transcript {
+            transcript.take_output_of(&mut command)?;
+        }
+        let outcome = self.wait(command, clock);
+        if let Some(transcript) = transcript {
+            transcript.print(outcome.is_ok())?;
+        }
+        outcome
+    }
+
+    /// Runs `command`, which is this step's, until it ends or its time is spent.
+    fn wait(&self, mut command: Command, clock: Clock) -> Outcome {
+        let mut child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.program))?;
         loop {
             match child.try_wait().map_err(|error| format!("cannot wait for {}: {error}", self.program))? {
                 Some(status) if status.success() => return Ok(()),

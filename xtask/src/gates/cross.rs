@@ -109,7 +109,7 @@ impl Port {
         if let Some((variable, line)) = self.runner {
             step = step.env(variable, line).env("FORGE_TEST_RUNNER", line);
         }
-        step.run(clock.at_most(LIMIT))
+        step.digested().run(clock.at_most(LIMIT))
     }
 }
 

@@ -74,6 +74,7 @@ pub(crate) fn gates(report: &mut Report, sanitizers: &[&str]) {
                 .env("MSAN_OPTIONS", OPTIONS)
                 .env("RUSTFLAGS", format!("-Zsanitizer={sanitizer}"))
                 .env("CARGO_TARGET_DIR", side_target("sanitize"))
+                .digested()
                 .run(clock)
         });
     }
