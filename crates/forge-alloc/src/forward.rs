@@ -239,6 +239,4 @@ macro_rules! forward_to_value {
     };
 }
 
-pub(crate) use {
-    forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value,
-};
+pub(crate) use {forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value};

@@ -145,6 +145,36 @@ fn scratch() -> BumpArena<InlineBacked<4096>> {
     BumpArena::new(InlineBacked::new()).unwrap()
 }
 
+/// A slot with room for most of what random histories ask for.
+#[repr(align(64))]
+struct Slot {
+    _room: [u8; SLOT],
+}
+
+const SLOT: usize = if cfg!(miri) { 256 } else { 1024 };
+
+/// Requests that mostly fit a slot, of which there are some more than live at once.
+fn slots() -> Limits {
+    Limits { live_blocks: 48, size: SLOT, align: 64, ..small() }
+}
+
+/// Slots that storage which moves keeps aligned.
+fn slab_inline() -> Slab<[u128; SLOT / 16], InlineBacked<BYTES>> {
+    Slab::new(52, inline()).unwrap()
+}
+
+fn small_slots() -> Limits {
+    Limits { align: align_of::<u128>(), ..slots() }
+}
+
+fn slab_of<M: FreelistProtection>(policy: M) -> Slab<Slot, BumpArena<HeapBytes>, M> {
+    Slab::with_protection(52, BumpArena::new(heap_bytes()).unwrap(), policy).unwrap()
+}
+
+fn key() -> SipHashMAC {
+    SipHashMAC::with_key([5; 16])
+}
+
 fn stack_then_arena() -> WithFallback<StackAlloc<HeapBytes>, Arena> {
     let near = StackAlloc::new(HeapBytes::new(4096).unwrap()).unwrap();
     WithFallback::new(near, Arena::new().limited_to(256 << 10))
@@ -174,6 +204,14 @@ blocks! {
     arena_packed: || Arena::<HeapSource, 1>::with_source(HeapSource).limited_to(GROWTH), [moves_alive], usual();
     arena_over_mappings:
         || Arena::<_, 16>::with_source(MmapSource::on(sim(4096))).limited_to(GROWTH), [moves_alive], usual();
+    slab_in_place: || slab_of(NoProtection), [moves_alive, stays_in_range], slots();
+    slab_signed: || slab_of(key()), [moves_alive, stays_in_range], slots();
+    slab_off_slab: || slab_of(OffSlab), [moves_alive, stays_in_range], slots();
+    slab_tracked: || slab_of(Tracked(NoProtection)), [moves_alive, stays_in_range], slots();
+    slab_tracked_signed: || slab_of(Tracked(key())), [moves_alive, stays_in_range], slots();
+    slab_tracked_off_slab: || slab_of(Tracked(OffSlab)), [moves_alive, stays_in_range], slots();
+    slab_inline: slab_inline, [moves_empty, stays_in_range], small_slots();
+    slab_mmap: || Slab::<Slot, _>::new(52, sim_mmap()).unwrap(), [moves_alive, stays_in_range], slots();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]
     with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();

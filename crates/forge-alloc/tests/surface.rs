@@ -164,6 +164,17 @@ fn handles() {
     send::<G>();
 }
 #[test]
+fn slabs() {
+    is::<fn(usize, In) -> R<Slab<u64, In>>>(Slab::new);
+    is::<fn(usize, In, SipHashMAC) -> R<Slab<u64, In, SipHashMAC>>>(Slab::with_protection);
+    is::<fn(&Slab<u64, In>) -> usize>(Slab::block_stride);
+    is::<fn(&Slab<u64, In>) -> usize>(Slab::capacity);
+    is::<fn(&Slab<u64, In>) -> &In>(Slab::backing);
+    send::<Slab<u64, In>>();
+    fixed::<Slab<u64, In, SipHashMAC>>();
+    alloc::<Slab<u64, In, SipHashMAC>>();
+}
+#[test]
 fn placement() {
     is::<(fn() -> Option<u32>, fn() -> usize)>((current_numa_node, default_huge_page_size));
 }

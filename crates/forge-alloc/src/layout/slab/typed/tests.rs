@@ -117,7 +117,9 @@ fn only_what_fits_a_slot_is_served<M: FreelistProtection>(policy: impl Fn() -> M
     assert!(slab.allocate(layout(isize::MAX as usize - 3)).is_err());
 }
 
-fn blocks_change_their_size_in_place_although_the_slab_is_full<M: FreelistProtection>(policy: impl Fn() -> M) {
+fn blocks_change_their_size_in_place_although_the_slab_is_full<M: FreelistProtection>(
+    policy: impl Fn() -> M,
+) {
     let slab = inline(1, policy());
     let block = slab.allocate(layout(4)).unwrap().cast::<u8>();
     // SAFETY: the block is live and has the layout of its latest resize.
@@ -210,7 +212,10 @@ fn a_slab_that_cannot_be_made_is_an_error() {
     assert!(Slab::<u64, _>::new(9, InlineBacked::<64>::new()).is_err());
     assert!(Slab::<u64, _>::new(usize::MAX, InlineBacked::<64>::new()).is_err());
     assert!(Slab::<u64, _>::new(usize::MAX / 8 + 1, InlineBacked::<64>::new()).is_err());
-    assert!(Slab::<u64, _, _>::with_protection(8, InlineBacked::<64>::new(), OffSlab).is_err(), "no room beside");
+    assert!(
+        Slab::<u64, _, _>::with_protection(8, InlineBacked::<64>::new(), OffSlab).is_err(),
+        "no room beside"
+    );
     let mut slab = Slab::<u64, _>::new(8, InlineBacked::<64>::new()).unwrap();
     assert!(slab.claim().is_err());
     assert!(slab.reset().is_err());
@@ -282,12 +287,17 @@ fn a_free_leaves_the_slot_alone_if_the_list_is_off_the_slab() {
 }
 
 /// Flips one bit of each byte of a free slot's link, and checks that no live slot is issued and the rest goes on.
-fn a_flipped_bit_never_leads_to_a_live_slot<M: FreelistProtection>(policy: impl Fn() -> M, notices_all: bool) {
+fn a_flipped_bit_never_leads_to_a_live_slot<M: FreelistProtection>(
+    policy: impl Fn() -> M,
+    notices_all: bool,
+) {
     for byte in 0..8 {
-        for bit in 0..8 {
+        for bit in (0..8).step_by(if cfg!(miri) { 7 } else { 1 }) {
             let slab = inline(64, policy());
             let live: Vec<_> = (0..30).map(|_| take(&slab)).collect();
             let freed: Vec<_> = (0..20).map(|_| take(&slab)).collect();
+            // SAFETY: the block is live.
+            unsafe { freed[19].write_bytes(0, 16) };
             freed.iter().for_each(|&block| free(&slab, block));
             let victim = freed[19];
             // SAFETY: the byte lies in a free slot of the slab.

@@ -1,0 +1,135 @@
+//! The slab as an allocator of everything that fits a slot, and as the range of its slots. Invariants are those of the slab.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use forge_alloc_core::{
+    AllocError, Allocator, Deallocator, FixedRange, FreelistProtection, NonZeroLayout, StableAddress,
+};
+
+use super::Slab;
+use super::shape::Shape;
+
+/// Returns whether a slot for a `T` has room for `layout`. O(1).
+#[inline(always)]
+fn fits<T>(layout: NonZeroLayout) -> bool {
+    layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Shape::<T>::STRIDE
+}
+
+impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
+    /// Returns the block of a live slot at `ptr` if `layout` fits a slot. O(1).
+    #[inline(always)]
+    fn in_place(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+        if !fits::<T>(layout) {
+            return Err(AllocError);
+        }
+        debug_assert!(self.number_of(ptr).is_some(), "a live block starts at a slot that was issued");
+        let slots = self.slots();
+        // SAFETY: the block is live, so it is one of our slots.
+        let slot = unsafe { slots.at(ptr.addr().get().wrapping_sub(slots.base.addr().get())) };
+        Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE))
+    }
+}
+
+// SAFETY: every slot is issued to one owner at a time (I3) and comes back by its own address.
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Deallocator for Slab<T, B, M> {
+    /// Frees a slot. O(1). Never runs the destructor of a `T`.
+    ///
+    /// A pointer that is not the start of an issued slot is counted as a corruption event; debug builds panic, others
+    /// ignore it, and under a policy that tracks the process ends.
+    #[inline(always)]
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, _: NonZeroLayout) {
+        let offset = ptr.addr().get().wrapping_sub(self.backing.base().addr().get());
+        match self.number_of(ptr) {
+            // SAFETY: the slot was issued, and the caller promises that it is live and not used afterwards.
+            Some(number) => unsafe { self.put_at(offset, number + 1) },
+            None => self.refuse_foreign(),
+        }
+    }
+}
+
+// SAFETY: slots are disjoint, aligned to `ALIGN` and `STRIDE` long, and stay issued until they are freed (I3).
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for Slab<T, B, M> {
+    /// Returns a slot, all of it. O(1).
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if `layout` does not fit a slot, or if no slot is free.
+    #[inline(always)]
+    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+        if !fits::<T>(layout) {
+            return Err(AllocError);
+        }
+        match self.take() {
+            Some(slot) => Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE)),
+            None => Err(AllocError),
+        }
+    }
+
+    /// Lengthens a block within its slot. O(1); the block stays in place.
+    #[inline(always)]
+    unsafe fn grow(
+        &self,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() >= old.size());
+        self.in_place(ptr, new)
+    }
+
+    /// Shortens a block. O(1); the block stays in place.
+    #[inline(always)]
+    unsafe fn shrink(
+        &self,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        debug_assert!(new.size() <= old.size());
+        self.in_place(ptr, new)
+    }
+
+    #[inline]
+    unsafe fn usable_size(&self, _: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
+        Some(Self::STRIDE)
+    }
+
+    #[inline]
+    fn capacity_bytes(&self) -> Option<usize> {
+        Some(self.size())
+    }
+
+    #[inline]
+    fn corruption_events(&self) -> u64 {
+        self.corruptions.get().saturating_add(self.backing.corruption_events())
+    }
+}
+
+// SAFETY: the slots lie in one live block of the backing (I1), whose promises carry over; all of it is writable, because
+// the backing issued it. `first` and the capacity change only with the backing's base, and touch no cell.
+unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> FixedRange for Slab<T, B, M> {
+    /// Slots are the only shape that the range has.
+    const CARVABLE: bool = false;
+
+    #[inline]
+    fn base(&self) -> NonNull<u8> {
+        self.slot(0)
+    }
+
+    #[inline]
+    fn size(&self) -> usize {
+        self.capacity * Self::STRIDE
+    }
+
+    /// Refuses: the range has the shape of slots.
+    fn claim(&mut self) -> Result<(), AllocError> {
+        Err(AllocError)
+    }
+}
+
+// SAFETY: state is offsets from the base of the backing, whose bytes stay where they are.
+unsafe impl<T, B: Allocator + FixedRange + StableAddress, M: FreelistProtection> StableAddress
+    for Slab<T, B, M>
+{
+}
