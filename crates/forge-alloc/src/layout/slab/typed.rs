@@ -316,10 +316,10 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         // SAFETY: the list is not empty, and lies beside these slots if it is of that kind (I1).
         let top = unsafe { if M::OFF_SLAB { self.free.top_beside(slots) } else { self.free.top() } };
         if M::TRACKS && !self.mark(slots, self.number_at(top), true) {
-            return self.take_after_corruption(slots, None);
+            return self.take_after_corruption(None);
         }
         if self.unlink(slots, top).is_err() {
-            return self.take_after_corruption(slots, Some(self.number_at(top)));
+            return self.take_after_corruption(Some(self.number_at(top)));
         }
         // SAFETY: the top is a slot (I3).
         Some(unsafe { slots.at(top) })
@@ -364,7 +364,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// takes a slot from what is left.
     #[cold]
     #[inline(never)]
-    fn take_after_corruption(&self, slots: Slots, unlinked: Option<u32>) -> Option<NonNull<u8>> {
+    fn take_after_corruption(&self, unlinked: Option<u32>) -> Option<NonNull<u8>> {
+        // Found again and not passed: an argument of three words would be stored on the path that has no use for it.
+        let slots = self.slots();
         self.count_corruption();
         if M::TRACKS {
             self.free.clear();
