@@ -22,6 +22,10 @@
 //! | [`Arena`], [`ArenaScope`] | a cursor over chunks from a [`RegionSource`] | the last block | yes | yes |
 //! | [`SharedBumpArena`] | one bump arena for many threads, without a lock | the thread's last block | as its backing | yes |
 //! | [`StackAlloc`] | last in, first out | every block, late if out of order | as its backing | yes |
+//! | [`Slab`], [`SlotBox`] | slots for values of one type, owned by boxes or as raw blocks | every block | as its backing | yes |
+//! | [`SizeClassed`] | a slab per size class, and the backing for the rest | every block | as its backing | yes |
+//! | `ExtendableSlab` | a slab for many threads that grows and shrinks by mapped segments | every block | yes | no |
+//! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
@@ -95,6 +99,7 @@ pub use layout::slab::generational::GenerationalSlab;
 pub use layout::slab::generational::branded::{Brand, BrandedHandle, BrandedSlab};
 pub use layout::slab::generational::iter::{HandleDrain, HandleIter, HandleIterMut};
 pub use layout::slab::handle::{GenerationInt, Handle};
+pub use layout::slab::size_classed::{ClassTable, DEFAULT_CLASS_SIZES_8, FINE_CLASS_SIZES_24, SizeClassed};
 pub use layout::slab::slot_box::SlotBox;
 pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;

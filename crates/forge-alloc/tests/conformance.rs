@@ -171,6 +171,12 @@ fn slab_of<M: FreelistProtection>(policy: M) -> Slab<Slot, BumpArena<HeapBytes>,
     Slab::with_protection(52, BumpArena::new(heap_bytes()).unwrap(), policy).unwrap()
 }
 
+/// Classes that promise no more alignment than storage that moves keeps.
+fn size_classed_inline() -> SizeClassed<InlineBacked<BYTES>, 24> {
+    let table = ClassTable::new(FINE_CLASS_SIZES_24).with_align_limit(MAX_ALIGN);
+    SizeClassed::with_table(inline(), table, 3).unwrap()
+}
+
 fn key() -> SipHashMAC {
     SipHashMAC::with_key([5; 16])
 }
@@ -212,6 +218,13 @@ blocks! {
     slab_tracked_off_slab: || slab_of(Tracked(OffSlab)), [moves_alive, stays_in_range], slots();
     slab_inline: slab_inline, [moves_empty, stays_in_range], small_slots();
     slab_mmap: || Slab::<Slot, _>::new(52, sim_mmap()).unwrap(), [moves_alive, stays_in_range], slots();
+    size_classed:
+        || SizeClassed::with_default_classes(BumpArena::new(heap_bytes()).unwrap(), 8).unwrap(),
+        [moves_alive], below_4096();
+    size_classed_fine:
+        || SizeClassed::with_fine_classes(BumpArena::new(heap_bytes()).unwrap(), 6).unwrap(),
+        [moves_alive], below_4096();
+    size_classed_inline: size_classed_inline, [moves_empty], small();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]
     with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();

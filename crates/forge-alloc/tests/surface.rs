@@ -149,6 +149,19 @@ fn layouts() {
 }
 #[test]
 fn handles() {
+    is::<fn(MmapBacked, [usize; 3], u32) -> R<SizeClassed<MmapBacked, 3>>>(SizeClassed::with_class_sizes);
+    is::<fn(MmapBacked, u32) -> R<SizeClassed<MmapBacked, 8>>>(SizeClassed::with_default_classes);
+    is::<fn(MmapBacked, u32) -> R<SizeClassed<MmapBacked, 24>>>(SizeClassed::with_fine_classes);
+    is::<fn(MmapBacked, ClassTable<3>, u32) -> R<SizeClassed<MmapBacked, 3>>>(SizeClassed::with_table);
+    is::<fn(MmapBacked, ClassTable<3>, [u32; 3]) -> R<SizeClassed<MmapBacked, 3>>>(SizeClassed::with_slots);
+    is::<fn(&SizeClassed<MmapBacked, 3>) -> &[usize; 3]>(SizeClassed::class_sizes);
+    is::<fn(&SizeClassed<MmapBacked, 3>) -> &MmapBacked>(SizeClassed::backing);
+    is::<fn(&SizeClassed<MmapBacked, 3>) -> &ClassTable<3>>(SizeClassed::table);
+    is::<fn([usize; 3]) -> R<ClassTable<3>>>(ClassTable::try_new);
+    is::<fn(ClassTable<3>, usize) -> ClassTable<3>>(ClassTable::with_align_limit);
+    is::<fn(&ClassTable<3>, NonZeroLayout) -> Option<usize>>(ClassTable::class_of);
+    is::<([usize; 8], [usize; 24])>((DEFAULT_CLASS_SIZES_8, FINE_CLASS_SIZES_24));
+    send::<SizeClassed<MmapBacked, 8>>();
     is::<fn(usize, In) -> R<GenerationalSlab<u64, In>>>(GenerationalSlab::new);
     is::<fn(usize, In) -> R<GenerationalSlab<u64, In, u64>>>(GenerationalSlab::with_generation);
     type G = GenerationalSlab<u64, In>;

@@ -3,9 +3,14 @@
 //! | slab | names a value by | a stale name |
 //! |---|---|---|
 //! | [`typed`] over one backing | its address, or a [`slot_box`] that owns it | may be noticed (see its policies) |
+//! | [`size_classed`] over one backing, slots of several sizes | its address | goes unnoticed |
+//! | `extendable`, by segments, for several threads | its address, or a [`slot_box`] | as in [`typed`] |
+//! | `remote`: one thread allocates, any thread frees | its address, or a [`slot_box`] | goes unnoticed |
 //! | [`generational`] over one backing | a [`handle`], a slot with a generation | is refused |
 
 pub(crate) mod generational;
 pub(crate) mod handle;
+pub(crate) mod size_classed;
 pub(crate) mod slot_box;
+mod stride;
 pub(crate) mod typed;

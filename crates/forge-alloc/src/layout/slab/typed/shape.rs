@@ -5,21 +5,12 @@
 //!   |  slot 1  |  slot 2  |  ..            | offset | ..      | bits of 32 slots | .. |
 //!   |<--------------- slots -------------->|<-- if OFF_SLAB -->|<---- if TRACKS ----->|
 //! ```
-//!
-//! # Design
-//!
-//! *From an offset to a slot without a division.* Let the stride be `m * 2^k` with `m` odd, and `r` the inverse of `m`
-//! modulo the size of a word, which exists because `m` is odd. The function `f(x) = rotate_right(x * r, k)` is a
-//! permutation of the words, since both of its steps can be undone. For a slot number `q` below 2^32 with
-//! `q * stride <= isize::MAX`, `f(q * stride) = rotate_right(q * 2^k, k) = q`. So `f(x) < n` exactly if `x` is one of the
-//! first `n` multiples of the stride: one comparison checks the bounds and that the offset is the start of a slot, also
-//! for offsets that are negative or belong to other memory (Granlund and Montgomery, "Division by invariant integers
-//! using multiplication", 1994, section 9).
 
 use core::marker::PhantomData;
 
 use forge_alloc_core::{FreelistProtection, NonZeroLayout, align_up};
 
+use super::super::stride::Stride;
 use crate::raw::freelist::ENTRY;
 
 /// The shape of slots for values of type `T`.
@@ -35,29 +26,15 @@ impl<T> Shape<T> {
         align_up(if size_of::<T>() > 8 { size_of::<T>() } else { 8 }, Self::ALIGN)
     };
 
-    /// The exponent of two in the stride.
-    const TWOS: u32 = Self::STRIDE.trailing_zeros();
+    /// What divides by the stride.
+    const DIVISOR: Stride = Stride::new(Self::STRIDE);
 
-    /// The inverse of the odd part of the stride.
-    const INVERSE: usize = inverse(Self::STRIDE >> Self::TWOS);
-
-    /// Returns the number of the slot at an offset; not below the number of slots if none starts there. O(1).
+    /// Returns the number of the slot at an offset, counted from 0 at the offset 0; not below the number of slots if none
+    /// starts there. O(1).
     #[inline(always)]
     pub(super) const fn number_at(offset: usize) -> usize {
-        offset.wrapping_mul(Self::INVERSE).rotate_right(Self::TWOS)
+        Self::DIVISOR.number(offset)
     }
-}
-
-/// Returns the inverse of an odd word modulo the number of words, by Newton's iteration: each step doubles the number of
-/// right bits, of which an odd number as its own inverse has three.
-const fn inverse(odd: usize) -> usize {
-    let mut found = odd;
-    let mut bits = 3;
-    while bits < usize::BITS {
-        found = found.wrapping_mul(2usize.wrapping_sub(odd.wrapping_mul(found)));
-        bits *= 2;
-    }
-    found
 }
 
 /// Returns the alignment of the block in bytes.
