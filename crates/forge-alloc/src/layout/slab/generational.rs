@@ -6,18 +6,19 @@
 //!               | value |  link  | value | retired |
 //!                           ^ free                  ^ first + fresh
 //!
-//!   vacancies: the slot freed last, the list of older ones, and `fresh` (see `vacancies.rs`)
+//!   vacancies: the slot freed last, the stack of older ones, and `fresh` (see `vacancies.rs`)
 //!   handle (first+2, 1) --> the third value       (first+1, 3) --> stale: that slot is at 4
 //! ```
 //!
 //! # Invariants
 //!
-//! - (I1) `values` and `generations` lead from the backing's base to the two arrays of `slots`, by wrapping sums,
-//!   inside one live block of the backing, which nobody else uses and which starts at the offset `block`.
+//! - (I1) `generations` leads from the backing's base to one array of `slots`, and `values` from there to the other, by
+//!   wrapping sums, inside one live block of the backing, which nobody else uses and which starts at the offset `block`.
 //! - (I2) Exactly the used slots of `vacancies` have an initialised generation, and a used slot stays one.
 //! - (I3) A slot holds a value exactly if it is used and its generation is odd; it is then neither vacant nor retired.
-//! - (I4) The keys of this pool are those from `origin` on, whose low bits number the slots without wrapping. A pool
-//!   issues no handle twice, since a slot's generation only rises until it retires.
+//! - (I4) The keys of this pool are those from an origin on, whose low bits number the slots without wrapping; the pool
+//!   keeps the negated origin as `rebase`. A pool issues no handle twice, since a slot's generation only rises until it
+//!   retires.
 //!
 //! # Operations
 //!
@@ -29,6 +30,11 @@
 //! *One comparison.* Occupied slots have odd generations and handles carry odd ones, so equality of the two says both
 //! "occupied" and "the same value". Nothing that is presented can match a free or a retired slot, whose generation is
 //! even; that is what makes `remove` safe with any handle. See [`generation`](super::handle::generation).
+//!
+//! *Few instructions.* A lookup takes the bounds from the key by one addition of `rebase` into another register, so that
+//! the key itself, which the load waits for, is used as it is. Generation and value are loaded side by side, from two
+//! arrays that are reached through one another: both addresses then serve every lookup of a loop, also where a lookup
+//! may fail. What a removal and an insertion store bounds how many of them there are in a second; see `vacancies.rs`.
 //!
 //! *Retirement.* A slot whose generation wraps to 0 leaves the pool for good. Reusing it would make the oldest handles
 //! match again.
@@ -59,7 +65,7 @@ use forge_alloc_core::{AllocError, Allocator, FixedRange};
 use super::handle::generation::Key;
 use super::handle::{GenerationInt, Handle};
 use iter::{HandleDrain, HandleIter, HandleIterMut};
-use slots::{Slots, divide};
+use slots::{Slots, divide, generation_of};
 use vacancies::Vacancies;
 
 /// A pool of up to `capacity` values of one type, each named by a [`Handle`].
@@ -111,9 +117,9 @@ use vacancies::Vacancies;
 pub struct GenerationalSlab<T, B: Allocator + FixedRange, G: GenerationInt = u32> {
     backing: B,
     block: usize,
-    values: usize,
     generations: usize,
-    origin: G::Key,
+    values: usize,
+    rebase: G::Key,
     vacancies: Vacancies,
     owns: PhantomData<(T, G)>,
 }
@@ -154,13 +160,13 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
             return Err(AllocError);
         }
         let origin = G::Key::drawn(identity::draw_origin(capacity));
-        let (values, generations) = division.distances::<T, G>(origin.number());
+        let (generations, values) = division.distances::<T, G>(origin.number());
         Ok(Self {
             backing,
             block: offset,
-            values: offset.wrapping_add(values),
             generations: offset.wrapping_add(generations),
-            origin,
+            values,
+            rebase: origin.negated(),
             vacancies: Vacancies::new(origin.number(), capacity),
             owns: PhantomData,
         })
@@ -176,14 +182,19 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     /// Returns how many values the pool holds. O(1).
     #[inline]
     #[must_use]
-    pub const fn len(&self) -> usize {
-        self.vacancies.occupied() as usize
+    pub fn len(&self) -> usize {
+        let is_vacant = |number| {
+            // SAFETY: the offset leads to the generations of this pool (I1), and the recent slot is used (I2).
+            let generation: G = unsafe { generation_of(&self.backing, self.generations, number) };
+            !generation.is_occupied()
+        };
+        self.vacancies.occupied(self.vacancies.recent().is_some_and(is_vacant)) as usize
     }
 
     /// Returns whether the pool holds no value. O(1).
     #[inline]
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
@@ -221,14 +232,13 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
         let Some(slots) = self.slots() else { return Err(value) };
         // SAFETY: the arrays are those of this pool.
         let Some((number, generation)) = (unsafe { self.vacancies.take(slots) }) else { return Err(value) };
-        let generation = generation.occupied();
         // SAFETY: the slot is used (I2), not vacant any more, and holds no value (I3), so the write loses nothing; the odd
         // generation keeps (I3). The arrays are ours alone (I1).
         unsafe {
             slots.value(number).write(value);
             slots.set_generation(number, G::number(generation));
         }
-        Ok(Handle::new(self.origin, number, generation))
+        Ok(self.handle(number, generation))
     }
 
     /// Returns whether the handle's value is in the pool. O(1).
@@ -271,7 +281,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     #[inline]
     #[must_use]
     pub fn position(&self, handle: Handle<T, G>) -> Option<usize> {
-        self.find(handle).map(|_| handle.key.distance_from(self.origin) as usize)
+        self.find(handle).map(|_| handle.key.position(self.rebase) as usize)
     }
 
     /// Returns every handle with its value, in the order of the slots.
@@ -316,7 +326,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     /// Returns the two arrays where they are now; `None` if a move has left them misaligned. O(1).
     #[inline(always)]
     fn slots(&self) -> Option<Slots<T, G>> {
-        Slots::locate(&self.backing, self.values, self.generations)
+        Slots::locate(&self.backing, self.generations, self.values)
     }
 
     /// Returns the slot that holds the handle's value. O(1).
@@ -324,12 +334,18 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     fn find(&self, handle: Handle<T, G>) -> Option<(Slots<T, G>, u32)> {
         // The arrays first: what does not depend on the handle is then loaded once for a loop of lookups.
         let (slots, number) = (self.slots()?, handle.key.number());
-        if handle.key.distance_from(self.origin) >= u64::from(self.vacancies.fresh()) {
+        if handle.key.position(self.rebase) >= u64::from(self.vacancies.fresh()) {
             return None;
         }
         // SAFETY: the slot is used, so its generation is initialised (I2).
         let generation = unsafe { slots.generation(number) };
         (generation == G::number(handle.generation)).then_some((slots, number))
+    }
+
+    /// Returns the handle to a slot in one of its generations. O(1).
+    #[inline(always)]
+    fn handle(&self, number: u32, generation: G::Occupied) -> Handle<T, G> {
+        Handle::new(self.rebase.negated(), number, generation)
     }
 
     /// Returns the handle of the value in the slot with this number, if there is one. O(1).
@@ -340,7 +356,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
         }
         // SAFETY: the slot is used, so its generation is initialised (I2).
         let generation = unsafe { self.slots()?.generation(number) };
-        generation.is_occupied().then(|| Handle::new(self.origin, number, generation.occupied()))
+        generation.is_occupied().then(|| self.handle(number, generation.occupied()))
     }
 }
 

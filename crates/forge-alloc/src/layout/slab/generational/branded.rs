@@ -173,14 +173,14 @@ impl<'brand, T, B: Allocator + FixedRange, G: GenerationInt> BrandedSlab<'brand,
     /// Returns how many values the pool holds. O(1).
     #[inline]
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.pool.len()
     }
 
     /// Returns whether the pool holds no value. O(1).
     #[inline]
     #[must_use]
-    pub const fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.pool.is_empty()
     }
 

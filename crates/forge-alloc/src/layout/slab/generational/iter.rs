@@ -18,6 +18,7 @@ use core::ops::Range;
 
 use forge_alloc_core::{Allocator, FixedRange};
 
+use super::super::handle::generation::Key;
 use super::super::handle::{GenerationInt, Handle};
 use super::GenerationalSlab;
 use super::slots::Slots;
@@ -35,7 +36,7 @@ impl<T, G: GenerationInt> Cursor<T, G> {
     fn new<B: Allocator + FixedRange>(pool: &GenerationalSlab<T, B, G>) -> Self {
         let slots = pool.slots();
         let left = if slots.is_some() { pool.len() } else { 0 };
-        Self { slots, origin: pool.origin, used: pool.vacancies.used(), left }
+        Self { slots, origin: pool.rebase.negated(), used: pool.vacancies.used(), left }
     }
 
     /// Returns the handle of the next value, and where the value is.

@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   | slot 0 | slot 1 | .. | slot n-1 |pad| g 0 | g 1 | .. | g n-1 |
-//!   ^ values, an offset                   ^ generations, an offset
+//!   ^ from there to `values`, a distance  ^ from the base to `generations`, a distance
 //!
-//!   slot = union { value: T, link: u32 }
+//!   slot = union { value: T, words: [u32] }
 //! ```
 //!
 //! # Invariants
@@ -18,6 +18,9 @@
 //! that is; sums with them wrap. A lookup then multiplies the number as the handle has it, and the subtraction of the
 //! origin, which only the bounds check needs, does not delay the load.
 //!
+//! `values` is reached from `generations` and not from the base. Where both came from the base, the compiler would move
+//! the sum for the generations behind the bounds check, which alone uses it, and repeat it for every lookup of a loop.
+//!
 //! Two arrays, because a lookup then loads generation and value at once instead of one after the other, a slot of 32
 //! bytes is a shift away and does not straddle cache lines, no slot is padded from 36 to 40 bytes, and iteration skips
 //! free slots without touching their values.
@@ -29,13 +32,11 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::{FixedRange, NonZeroLayout};
 
-use crate::raw::slot_link::{read_link, write_link};
-
-/// What a slot holds. Only its size and alignment are used: values and links are reached through pointers.
+/// What a slot holds. Only its size and alignment are used: values and words are reached through pointers.
 #[repr(C)]
 union Slot<T> {
     _value: ManuallyDrop<T>,
-    _link: u32,
+    _word: u32,
 }
 
 /// How the block of a pool is divided.
@@ -48,12 +49,13 @@ pub(super) struct Division {
 }
 
 impl Division {
-    /// Returns the distances in bytes from the start of the block to where the number 0 would have its slot and its
-    /// generation, if `first` is the number of the first ones. Both wrap. O(1).
+    /// Returns the distances in bytes from the start of the block to where the number 0 would have its generation, if
+    /// `first` is the number of the first slot, and from there to where it would have its slot. Both wrap. O(1).
     pub(super) fn distances<T, G>(&self, first: u32) -> (usize, usize) {
         let first = first as usize;
         let values = first.wrapping_mul(size_of::<Slot<T>>()).wrapping_neg();
-        (values, self.generations.wrapping_sub(first.wrapping_mul(size_of::<G>())))
+        let generations = self.generations.wrapping_sub(first.wrapping_mul(size_of::<G>()));
+        (generations, values.wrapping_sub(generations))
     }
 }
 
@@ -64,6 +66,27 @@ pub(super) fn divide<T, G>(capacity: u32) -> Option<Division> {
     let (block, generations) = values.extend(Layout::array::<G>(capacity).ok()?).ok()?;
     let block = NonZeroLayout::from_size_align(block.size(), block.align()).ok()?;
     Some(Division { block, generations })
+}
+
+/// Returns the largest power of two that is at most the number of words in `bytes`, which are at least one word, and at
+/// most 2^16.
+const fn words_of(bytes: usize) -> u32 {
+    let words = bytes / size_of::<u32>();
+    let words = if words < 1 << 16 { words as u32 } else { 1 << 16 };
+    1 << words.ilog2()
+}
+
+/// Reads the generation of a slot, `generations` bytes from the base of `range`, also where it is misaligned. O(1).
+///
+/// # Safety
+///
+/// `generations` leads to where the number 0 would have its generation in a pool (see [`Division::distances`]), and
+/// `number` is that of a slot of the pool whose generation was set.
+#[inline]
+pub(super) unsafe fn generation_of<B: FixedRange, G: Copy>(range: &B, generations: usize, number: u32) -> G {
+    let generation = generations.wrapping_add((number as usize).wrapping_mul(size_of::<G>()));
+    // SAFETY: the caller promises that the generation lies there, in the pool's block, and is initialised.
+    unsafe { range.base().as_ptr().wrapping_add(generation).cast::<G>().read_unaligned() }
 }
 
 /// The two arrays, where they are now.
@@ -82,13 +105,16 @@ impl<T, G> Clone for Slots<T, G> {
 impl<T, G> Copy for Slots<T, G> {}
 
 impl<T, G: Copy> Slots<T, G> {
-    /// Returns the two arrays at these wrapping distances from the base of `range`, or `None` if they are misaligned
-    /// there. O(1), without a check if the base is always aligned enough.
+    /// How many words of a free slot are used: as many as fit, rounded down to a power of two.
+    pub(super) const WORDS: u32 = words_of(size_of::<Slot<T>>());
+
+    /// Returns the two arrays, `generations` from the base of `range` and `values` from there, both wrapping, or `None` if
+    /// they are misaligned there. O(1), without a check if the base is always aligned enough.
     #[inline(always)]
-    pub(super) fn locate<B: FixedRange>(range: &B, values: usize, generations: usize) -> Option<Self> {
-        let base = range.base().as_ptr();
-        let values = base.wrapping_add(values).cast::<Slot<T>>();
-        let generations = base.wrapping_add(generations).cast::<G>();
+    pub(super) fn locate<B: FixedRange>(range: &B, generations: usize, values: usize) -> Option<Self> {
+        let generations = range.base().as_ptr().wrapping_add(generations);
+        let values = generations.wrapping_add(values).cast::<Slot<T>>();
+        let generations = generations.cast::<G>();
         let misplaced = (align_of::<Slot<T>>() > B::BASE_ALIGN && !values.is_aligned())
             || (align_of::<G>() > B::BASE_ALIGN && !generations.is_aligned());
         if misplaced { None } else { Some(Self { values, generations }) }
@@ -138,26 +164,28 @@ impl<T, G: Copy> Slots<T, G> {
         unsafe { self.generations.wrapping_add(number as usize).write(generation) }
     }
 
-    /// Reads the link of a free slot. O(1).
+    /// Reads a word of a trunk slot. O(1).
     ///
     /// # Safety
     ///
-    /// `number` is that of a slot of the pool, and the slot was linked and not used since.
+    /// `number` is that of a slot of the pool, `place` is below [`WORDS`](Self::WORDS), and the word was set when the slot
+    /// held no value and has not been given one since.
     #[inline(always)]
-    pub(super) unsafe fn link(self, number: u32) -> u32 {
-        // SAFETY: the caller promises that the slot lies in the array (I1) and holds a link.
-        unsafe { read_link(self.slot(number).cast()) }
+    pub(super) unsafe fn word(self, number: u32, place: u32) -> u32 {
+        // SAFETY: the caller promises that the slot lies in the array (I1), has this word and that it is initialised.
+        unsafe { self.slot(number).cast::<u32>().add(place as usize).read() }
     }
 
-    /// Links a free slot to `next`. O(1).
+    /// Sets a word of a slot without a value. O(1).
     ///
     /// # Safety
     ///
-    /// `number` is that of a slot of the pool, the slot holds no value, and nobody else uses the arrays.
+    /// `number` is that of a slot of the pool, which holds no value; `place` is below [`WORDS`](Self::WORDS), and nobody
+    /// else uses the arrays.
     #[inline(always)]
-    pub(super) unsafe fn set_link(self, number: u32, next: u32) {
-        // SAFETY: the slot lies in the array (I1), and as a union with a `u32` is large and aligned enough for a link;
-        // the caller promises that it holds no value.
-        unsafe { write_link(self.slot(number).cast(), next) }
+    pub(super) unsafe fn set_word(self, number: u32, place: u32, word: u32) {
+        // SAFETY: the slot lies in the array (I1) and as a union with a `u32` is aligned for one; the caller promises that
+        // it has this word and holds no value.
+        unsafe { self.slot(number).cast::<u32>().add(place as usize).write(word) }
     }
 }

@@ -13,7 +13,7 @@ use forge_trace::random::Random;
 
 use super::GenerationalSlab;
 use crate::layout::slab::handle::{GenerationInt, Handle};
-use crate::{BumpArena, InlineBacked};
+use crate::{BumpArena, HeapBytes, InlineBacked};
 
 /// A pool beside the map that it ought to equal.
 struct Model<G: GenerationInt> {
@@ -160,6 +160,44 @@ fn the_model_wears_slots_out() {
     model.check_everything();
     assert_eq!((model.pool.retired(), model.stale.len()), (2, 256));
     assert_eq!(model.pool.insert(Box::new(0)), Err(AllocError));
+}
+
+/// Removes and inserts at random and asserts that an insertion takes the slot freed last, or else the next unused one.
+fn slots_come_back_in_order<T: Copy>(value: T, capacity: usize) {
+    let bytes = capacity * (size_of::<T>().max(1).next_multiple_of(4) + 4) + 64;
+    let backing = BumpArena::new(HeapBytes::new(bytes).unwrap()).unwrap();
+    let mut pool = GenerationalSlab::<T, _>::new(capacity, backing).unwrap();
+    let mut random = Random::new(size_of::<T>() as u64);
+    let (mut live, mut freed, mut used) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..if cfg!(miri) { 20 } else { 400 } {
+        for _ in 0..random.index(capacity + 1) {
+            let Ok(handle) = pool.insert(value) else { break };
+            let expected = freed.pop().unwrap_or_else(|| {
+                used += 1;
+                used - 1
+            });
+            assert_eq!(pool.position(handle), Some(expected));
+            live.push(handle);
+        }
+        for _ in 0..random.index(live.len() + 1) {
+            let handle = live.swap_remove(random.index(live.len()));
+            freed.push(pool.position(handle).unwrap());
+            assert!(pool.remove(handle).is_some());
+            assert_eq!(pool.len(), live.len());
+        }
+    }
+    assert_eq!(used, capacity, "the pool was full once");
+}
+
+#[test]
+fn slots_come_back_last_in_first_out_whatever_their_size() {
+    slots_come_back_in_order((), 50);
+    slots_come_back_in_order(1_u8, 50);
+    slots_come_back_in_order(1_u64, 50);
+    slots_come_back_in_order([1_u8; 13], 50);
+    slots_come_back_in_order([1_u64; 4], 50);
+    slots_come_back_in_order([1_u32; 9], 70);
+    slots_come_back_in_order([1_u32; 200], 20);
 }
 
 /// A value that counts its end, and panics there if told to.
@@ -317,6 +355,18 @@ fn a_pool_moved_to_a_misaligned_place_finds_no_value_until_it_moves_back() {
     pool = at::<2>(pool, &mut look);
     pool = at::<3>(pool, &mut look);
     assert_eq!((found, pool.len()), (1, 1));
+    // The one slot is vacant wherever the pool goes after its value is taken.
+    let mut taken = 0;
+    let mut take = |pool: &mut WidePool| taken += usize::from(pool.remove(handles[0]).is_some());
+    pool = at::<0>(pool, &mut take);
+    pool = at::<1>(pool, &mut take);
+    pool = at::<2>(pool, &mut take);
+    pool = at::<3>(pool, &mut take);
+    assert_eq!(taken, 1);
+    let empty = |pool: &mut WidePool| assert!(pool.is_empty());
+    pool = at::<0>(pool, empty);
+    pool = at::<1>(pool, empty);
+    drop(pool);
 }
 
 /// A backing that counts its blocks, and may hand them out from outside its own range.

@@ -1,19 +1,26 @@
-//! Which slots of a pool are vacant: the one freed last, a list of older ones, and those never used.
+//! Which slots of a pool are vacant: the one freed last, a stack of older ones, and those never used.
 //!
 //! ```text
 //!   numbers   first .............. first + fresh ............. first + capacity
 //!             |  used: occupied,   |   never used              |
 //!             |  vacant or retired |                           |
 //!
-//!   recent --> slot     free --> slot --> slot --> .. (listed of them)
+//!   recent --> slot
+//!   trunk  --> | 7 | 21 | 4 |   |      slots of four words; 7, 21 and 4 are numbers of slots; listed = 7
+//!                |
+//!                +-> | 3 | 15 | 8 | 2 |      a full trunk, whose first word is the trunk below it
 //! ```
 //!
 //! # Invariants
 //!
 //! - (I1) Slots are numbered from `first` without wrapping, below `NO_SLOT`. The first `fresh` of them are the used ones:
 //!   exactly their generations are initialised. `fresh <= capacity`, and it never falls.
-//! - (I2) A used slot that holds no value is `recent`, or on the list that starts at `free` and has `listed` members, or
-//!   retired: exactly one of the three. A retired slot has generation 0.
+//! - (I2) A used slot that holds no value is `recent`, or on the stack, which has `listed` members, or retired: exactly one
+//!   of the three. A retired slot has generation 0. `recent` is `NO_SLOT` or a used slot, which may hold a value again:
+//!   it is vacant exactly if its generation is even.
+//! - (I3) The members of the stack from the bottom are groups of [`WORDS`](Slots::WORDS), the last of which may be
+//!   incomplete. The first of a group is its trunk: its words are the trunk of the group below, and then the other
+//!   members in order. `trunk` is that of the last group, if there is one.
 //!
 //! # Operations
 //!
@@ -21,9 +28,14 @@
 //!
 //! # Design
 //!
-//! The slot freed last is kept in a field of its own, off the list. An insertion after a removal, the common case, then
-//! neither reads nor writes a link; and the number of occupied slots follows from the length of the list, so there is no
-//! count of values that each insertion and each removal would have to load, change and store.
+//! *The slot freed last* is kept in a field of its own, off the stack, and an insertion leaves the field alone: whether
+//! the slot is vacant stands in its generation, which an insertion reads and writes anyway. A removal and an insertion in
+//! turn then write nothing but the value, the generation twice, and nothing of this. The number of occupied slots
+//! follows from the other fields, so there is no count that each call would have to load, change and store.
+//!
+//! *Trunks.* A list with one link in each slot makes every insertion wait for the slot of the one before, which the
+//! caches may have lost. Here one slot in [`WORDS`](Slots::WORDS) is read, and the others are not touched until a value
+//! is put there. The order is the same: last in, first out. File systems keep free blocks like this.
 //!
 //! This is a value of its own beside the backing, so that a method that changes it borrows nothing of inline storage.
 #![allow(unsafe_code)]
@@ -41,7 +53,7 @@ pub(super) struct Vacancies {
     capacity: u32,
     fresh: u32,
     recent: u32,
-    free: u32,
+    trunk: u32,
     listed: u32,
     retired: u32,
 }
@@ -49,7 +61,7 @@ pub(super) struct Vacancies {
 impl Vacancies {
     /// Returns `capacity` slots numbered from `first`, none of them used.
     pub(super) const fn new(first: u32, capacity: u32) -> Self {
-        Self { first, capacity, fresh: 0, recent: NO_SLOT, free: NO_SLOT, listed: 0, retired: 0 }
+        Self { first, capacity, fresh: 0, recent: NO_SLOT, trunk: NO_SLOT, listed: 0, retired: 0 }
     }
 
     /// Returns how many slots there are.
@@ -70,11 +82,17 @@ impl Vacancies {
         self.retired
     }
 
-    /// Returns how many slots are neither vacant nor retired.
+    /// Returns the used slot that was freed last, whether or not it holds a value again.
     #[inline(always)]
-    pub(super) const fn occupied(&self) -> u32 {
+    pub(super) const fn recent(&self) -> Option<u32> {
+        if self.recent == NO_SLOT { None } else { Some(self.recent) }
+    }
+
+    /// Returns how many slots are neither vacant nor retired, if the recent one is vacant or not as said.
+    #[inline(always)]
+    pub(super) const fn occupied(&self, recent_is_vacant: bool) -> u32 {
         // The three kinds of used slots without a value are disjoint (I2), so nothing underflows.
-        self.fresh - (self.recent != NO_SLOT) as u32 - self.listed - self.retired
+        self.fresh - recent_is_vacant as u32 - self.listed - self.retired
     }
 
     /// Returns the numbers of the slots that were ever used.
@@ -83,49 +101,55 @@ impl Vacancies {
         self.first..self.first + self.fresh
     }
 
-    /// Takes a slot for a value that the caller puts there at once, and returns it with its even generation.
+    /// Takes a slot for a value that the caller puts there at once, together with the odd generation that it returns.
     ///
     /// # Safety
     ///
     /// `slots` are those of this pool.
     #[inline(always)]
-    pub(super) unsafe fn take<T, G: GenerationInt>(&mut self, slots: Slots<T, G>) -> Option<(u32, G)> {
-        let number = mem::replace(&mut self.recent, NO_SLOT);
-        if number == NO_SLOT {
-            // SAFETY: the caller's promise is the callee's.
-            return unsafe { self.take_listed(slots) };
+    pub(super) unsafe fn take<T, G: GenerationInt>(
+        &mut self,
+        slots: Slots<T, G>,
+    ) -> Option<(u32, G::Occupied)> {
+        if let Some(number) = self.recent() {
+            // SAFETY: the recent slot is used (I2), so its generation is initialised (I1).
+            let generation = unsafe { slots.generation(number) };
+            if !generation.is_occupied() {
+                return Some((number, generation.occupied()));
+            }
         }
-        // SAFETY: the recent slot is used (I2), so its generation is initialised (I1).
-        Some((number, unsafe { slots.generation(number) }))
+        // SAFETY: the caller's promise is the callee's.
+        unsafe { self.take_listed(slots) }
     }
 
-    /// Takes a slot from the list, or else one that was never used.
+    /// Takes the slot listed last, or else one that was never used.
     ///
     /// # Safety
     ///
     /// `slots` are those of this pool.
     #[inline(always)]
-    unsafe fn take_listed<T, G: GenerationInt>(&mut self, slots: Slots<T, G>) -> Option<(u32, G)> {
-        let number = self.free;
-        if number == NO_SLOT {
-            return self.take_fresh();
+    unsafe fn take_listed<T, G: GenerationInt>(&mut self, slots: Slots<T, G>) -> Option<(u32, G::Occupied)> {
+        let Some(listed) = self.listed.checked_sub(1) else { return self.take_fresh::<G>() };
+        self.listed = listed;
+        let (trunk, place) = (self.trunk, listed % Slots::<T, G>::WORDS);
+        // SAFETY: this word of the trunk was set for the member at this place (I3). That member is used (I2), so its
+        // generation is initialised (I1).
+        unsafe {
+            let word = slots.word(trunk, place);
+            let number = if place == 0 { mem::replace(&mut self.trunk, word) } else { word };
+            Some((number, slots.generation(number).occupied()))
         }
-        // SAFETY: a slot on the list is used (I2), so its generation is initialised (I1), and it holds a link.
-        let (next, generation) = unsafe { (slots.link(number), slots.generation(number)) };
-        self.free = next;
-        self.listed -= 1;
-        Some((number, generation))
     }
 
     /// Takes the first slot that was never used.
     #[inline(always)]
-    fn take_fresh<G: GenerationInt>(&mut self) -> Option<(u32, G)> {
+    fn take_fresh<G: GenerationInt>(&mut self) -> Option<(u32, G::Occupied)> {
         if self.fresh == self.capacity {
             return None;
         }
         let number = self.first + self.fresh;
         self.fresh += 1;
-        Some((number, G::ZERO))
+        Some((number, G::ZERO.occupied()))
     }
 
     /// Takes the value out of a slot, which becomes the recent one or retires.
@@ -147,16 +171,52 @@ impl Vacancies {
             slots.value(number).read()
         };
         if next == G::ZERO {
-            self.retired += 1;
-            return value;
-        }
-        let older = mem::replace(&mut self.recent, number);
-        if older != NO_SLOT {
-            // SAFETY: the slot that was recent is used and holds no value (I2).
-            unsafe { slots.set_link(older, self.free) };
-            self.free = older;
-            self.listed += 1;
+            self.retire(number);
+        } else if self.recent != number {
+            // SAFETY: the slots are those of this pool, and the slot is vacant and not on the stack.
+            unsafe { self.make_recent(slots, number) };
         }
         value
+    }
+
+    /// Counts a slot out that is never used again.
+    #[cold]
+    const fn retire(&mut self, number: u32) {
+        self.retired += 1;
+        if self.recent == number {
+            self.recent = NO_SLOT;
+        }
+    }
+
+    /// Makes a vacant slot the recent one, and lists the one that was it, if that is vacant.
+    ///
+    /// # Safety
+    ///
+    /// `slots` are those of this pool, and the slot with this number is used, vacant, not listed and not the recent one.
+    #[inline(always)]
+    unsafe fn make_recent<T, G: GenerationInt>(&mut self, slots: Slots<T, G>, number: u32) {
+        let older = mem::replace(&mut self.recent, number);
+        // SAFETY: the slot that was recent is used (I2), so its generation is initialised (I1); an even one says that it is
+        // vacant, and it is not listed (I2).
+        unsafe {
+            if older != NO_SLOT && !slots.generation(older).is_occupied() {
+                self.list(slots, older);
+            }
+        }
+    }
+
+    /// Puts a slot on the stack.
+    ///
+    /// # Safety
+    ///
+    /// `slots` are those of this pool, and the slot with this number is used, vacant and not listed.
+    #[inline(always)]
+    unsafe fn list<T, G: GenerationInt>(&mut self, slots: Slots<T, G>, number: u32) {
+        let place = self.listed % Slots::<T, G>::WORDS;
+        self.listed += 1;
+        let (trunk, word) =
+            if place == 0 { (number, mem::replace(&mut self.trunk, number)) } else { (self.trunk, number) };
+        // SAFETY: the trunk is on the stack or now comes onto it, so it holds no value (I2).
+        unsafe { slots.set_word(trunk, place, word) };
     }
 }

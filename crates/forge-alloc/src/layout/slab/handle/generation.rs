@@ -61,8 +61,11 @@ pub trait Key: Copy + Ord + Hash + Debug + Send + Sync + Unpin + 'static {
     /// Returns the low bits.
     fn number(self) -> u32;
 
-    /// Returns how far this key lies above `origin`; for a key of another pool, too far.
-    fn distance_from(self, origin: Self) -> u64;
+    /// Returns what, added to another key, gives how far that lies above this one.
+    fn negated(self) -> Self;
+
+    /// Returns how far this key lies above the one that was negated; for a key of another pool, too far.
+    fn position(self, negated: Self) -> u64;
 }
 
 macro_rules! key {
@@ -85,8 +88,13 @@ macro_rules! key {
             }
 
             #[inline(always)]
-            fn distance_from(self, origin: Self) -> u64 {
-                self.wrapping_sub(origin) as u64
+            fn negated(self) -> Self {
+                self.wrapping_neg()
+            }
+
+            #[inline(always)]
+            fn position(self, negated: Self) -> u64 {
+                self.wrapping_add(negated) as u64
             }
         }
     };

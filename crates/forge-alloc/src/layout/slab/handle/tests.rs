@@ -37,14 +37,17 @@ fn a_slot_serves_half_as_many_values_as_there_are_generations() {
 fn a_key_keeps_the_high_bits_of_its_origin() {
     let wide = u64::drawn((7 << 32) + 100);
     assert_eq!(wide.with_number(105), (7 << 32) + 105);
-    assert_eq!((wide.with_number(105).number(), wide.with_number(105).distance_from(wide)), (105, 5));
-    assert!(u64::drawn(105).distance_from(wide) > u64::from(u32::MAX), "another pool with the same low bits");
+    assert_eq!((wide.with_number(105).number(), wide.with_number(105).position(wide.negated())), (105, 5));
+    assert!(
+        u64::drawn(105).position(wide.negated()) > u64::from(u32::MAX),
+        "another pool with the same low bits"
+    );
     let narrow = u32::drawn((7 << 32) + 100);
     assert_eq!(
-        (narrow.number(), narrow.with_number(105), narrow.with_number(105).distance_from(narrow)),
+        (narrow.number(), narrow.with_number(105), narrow.with_number(105).position(narrow.negated())),
         (100, 105, 5)
     );
-    assert_eq!(99_u32.distance_from(narrow), u64::from(u32::MAX));
+    assert_eq!(99_u32.position(narrow.negated()), u64::from(u32::MAX));
 }
 
 #[test]
