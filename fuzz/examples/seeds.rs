@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use forge_fuzz::{arenas, collections, traces};
+use forge_fuzz::{arenas, collections, slabs, traces};
 use forge_trace::format::{binary, text};
 use forge_trace::generate::{Parameters, workload};
 use forge_trace::random::Random;
@@ -19,6 +19,9 @@ fn main() -> io::Result<()> {
     }
     for (index, subject) in collections::SUBJECTS.iter().enumerate() {
         write(seeds.join("collections"), &format!("{subject:?}"), &behind(index as u8, 400))?;
+    }
+    for (index, subject) in slabs::SUBJECTS.iter().enumerate() {
+        write(seeds.join("slabs"), &format!("{subject:?}"), &behind(index as u8, 300))?;
     }
     for number in 0..4 {
         write(seeds.join("layouts"), &format!("numbers_{number}"), &behind(number, 18))?;

@@ -10,6 +10,7 @@
 //! | module | input | oracle |
 //! |---|---|---|
 //! | [`arenas`] | an arena, its backing, a failing system call, a history | the shadow model of `forge_trace` |
+//! | [`slabs`] | a slab, its policy, a history | the same |
 //! | [`collections`] | steps of a program that uses a vector and a map | the same steps on the collections of `std` |
 //! | [`traces`] | a file in one of the trace formats | the trace survives being written and read again |
 //! | [`layouts`] | a size, an alignment, a count | the same arithmetic in 128 bits |
@@ -25,6 +26,7 @@ pub mod arenas;
 pub mod collections;
 pub mod history;
 pub mod layouts;
+pub mod slabs;
 pub mod traces;
 
 /// Returns the input that `bytes` stand for, as the fuzzer reads them. O(bytes).

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forge_fuzz::{arenas, collections, decode, layouts, traces};
+use forge_fuzz::{arenas, collections, decode, layouts, slabs, traces};
 
 /// The largest seed in bytes: seeds are read by people, too.
 const LARGEST: usize = 1024;
@@ -35,6 +35,11 @@ fn collections_pass_theirs() {
 #[test]
 fn layouts_pass_theirs() {
     each_seed("layouts", 1, |bytes| layouts::run(&decode(bytes).unwrap()));
+}
+
+#[test]
+fn slabs_pass_theirs() {
+    each_seed("slabs", slabs::SUBJECTS.len(), |bytes| slabs::run(&decode(bytes).unwrap()));
 }
 
 #[test]
