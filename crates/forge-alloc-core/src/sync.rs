@@ -1,8 +1,8 @@
 //! Locks, and the one door through which the toolkit reaches atomics and cells.
 //!
 //! ```text
-//!   code of the toolkit --> sync::{atomic, cell, hint} --> core          (always)
-//!                                                     \--> loom          (built with --cfg loom)
+//!   code of the toolkit --> sync::{atomic, cell, hint, Arc} --> core, alloc   (always)
+//!                                                          \--> loom          (built with --cfg loom)
 //! ```
 //!
 //! | lock | for | needs |
@@ -32,6 +32,8 @@ mod primitives;
 mod primitives;
 
 pub use no_lock::NoLock;
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use primitives::Arc;
 pub use primitives::{atomic, cell, hint};
 pub use raw_lock::{LockGuard, RawLock};
 #[cfg(target_has_atomic = "8")]

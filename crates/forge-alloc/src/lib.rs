@@ -99,6 +99,11 @@ pub use layout::slab::generational::GenerationalSlab;
 pub use layout::slab::generational::branded::{Brand, BrandedHandle, BrandedSlab};
 pub use layout::slab::generational::iter::{HandleDrain, HandleIter, HandleIterMut};
 pub use layout::slab::handle::{GenerationInt, Handle};
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub use layout::slab::remote::{
+    SlabOwner, SlabRemote,
+    policy::{ADAPTIVE_COOLDOWN_TICKS, ADAPTIVE_LEVELS, BatchPolicy},
+};
 pub use layout::slab::size_classed::{ClassTable, DEFAULT_CLASS_SIZES_8, FINE_CLASS_SIZES_24, SizeClassed};
 pub use layout::slab::slot_box::SlotBox;
 pub use layout::slab::typed::Slab;

@@ -225,6 +225,12 @@ blocks! {
         || SizeClassed::with_fine_classes(BumpArena::new(heap_bytes()).unwrap(), 6).unwrap(),
         [moves_alive], below_4096();
     size_classed_inline: size_classed_inline, [moves_empty], small();
+    #[cfg(target_has_atomic = "64")]
+    slab_owner: || SlabOwner::<Slot, _>::new(52, BumpArena::new(heap_bytes()).unwrap()).unwrap(),
+        [moves_alive, stays_in_range], slots();
+    #[cfg(target_has_atomic = "64")]
+    slab_owner_inline: || SlabOwner::<[u128; SLOT / 16], _>::new(52, inline()).unwrap(),
+        [moves_alive, stays_in_range], small_slots();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]
     with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();

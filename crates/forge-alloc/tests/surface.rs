@@ -188,6 +188,26 @@ fn slabs() {
     alloc::<Slab<u64, In, SipHashMAC>>();
 }
 #[test]
+#[cfg(target_has_atomic = "64")]
+fn remote_frees() {
+    type O = SlabOwner<u64, In>;
+    is::<fn(usize, In) -> R<O>>(O::new);
+    is::<fn(usize, In, BatchPolicy, usize) -> R<O>>(O::with_batch_policy);
+    is::<fn(&O) -> SlabRemote<u64, In>>(O::remote);
+    is::<fn(&O)>(O::drain);
+    is::<fn(&O) -> Option<usize>>(O::adaptive_threshold_snapshot);
+    is::<unsafe fn(&SlabRemote<u64, In>, NonNull<u8>, NonZeroLayout) -> Result<(), NonNull<u8>>>(
+        SlabRemote::try_deallocate,
+    );
+    is::<([usize; 5], u32)>((ADAPTIVE_LEVELS, ADAPTIVE_COOLDOWN_TICKS));
+    is::<[BatchPolicy; 3]>([BatchPolicy::Fixed(64), BatchPolicy::Adaptive, BatchPolicy::default()]);
+    send::<O>();
+    fixed::<O>();
+    alloc::<O>();
+    send::<SlabRemote<u64, In>>();
+    sync::<SlabRemote<u64, In>>();
+}
+#[test]
 fn placement() {
     is::<(fn() -> Option<u32>, fn() -> usize)>((current_numa_node, default_huge_page_size));
 }

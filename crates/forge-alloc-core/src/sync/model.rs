@@ -1,5 +1,7 @@
 //! The primitives of loom.
 
+#[cfg(feature = "alloc")]
+pub use loom::sync::Arc;
 pub use loom::sync::atomic;
 
 /// Cells that unsafe code shares.

@@ -1,5 +1,7 @@
 //! The primitives of `core`, under the names that loom gives them.
 
+#[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
+pub use alloc::sync::Arc;
 pub use core::sync::atomic;
 
 /// Cells that unsafe code shares.

@@ -5,5 +5,9 @@ pub(crate) mod copy;
 pub(crate) mod cursor;
 pub(crate) mod frame;
 pub(crate) mod freelist;
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub(crate) mod lane_chain;
 pub(crate) mod place;
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub(crate) mod prefetch;
 pub(crate) mod slot_link;

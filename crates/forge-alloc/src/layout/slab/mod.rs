@@ -10,6 +10,8 @@
 
 pub(crate) mod generational;
 pub(crate) mod handle;
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
+pub(crate) mod remote;
 pub(crate) mod size_classed;
 pub(crate) mod slot_box;
 mod stride;

@@ -60,6 +60,13 @@ impl<'a, T, A: Deallocator> SlotBox<'a, T, A> {
         Self { value, pool, owns: PhantomData }
     }
 
+    /// Returns the pool that has the slot of the value. O(1).
+    #[inline]
+    #[must_use]
+    pub fn pool(boxed: &Self) -> &'a A {
+        boxed.pool
+    }
+
     /// Gives the value up without running its destructor, and returns its address. Its slot stays live until it is
     /// deallocated. O(1).
     #[inline]

@@ -43,7 +43,7 @@
 
 mod contract;
 pub(crate) mod live;
-mod shape;
+pub(super) mod shape;
 
 use core::cell::Cell;
 use core::fmt;

@@ -14,14 +14,14 @@ use super::super::stride::Stride;
 use crate::raw::freelist::ENTRY;
 
 /// The shape of slots for values of type `T`.
-pub(super) struct Shape<T>(PhantomData<T>);
+pub(in crate::layout::slab) struct Shape<T>(PhantomData<T>);
 
 impl<T> Shape<T> {
     /// The alignment of every slot in bytes.
-    pub(super) const ALIGN: usize = if align_of::<T>() > 4 { align_of::<T>() } else { 4 };
+    pub(in crate::layout::slab) const ALIGN: usize = if align_of::<T>() > 4 { align_of::<T>() } else { 4 };
 
     /// The distance between two slots in bytes, at least eight: room for a link.
-    pub(super) const STRIDE: usize = {
+    pub(in crate::layout::slab) const STRIDE: usize = {
         assert!(size_of::<T>() != 0, "a slab of a zero-sized type has no slots: use a counter");
         align_up(if size_of::<T>() > 8 { size_of::<T>() } else { 8 }, Self::ALIGN)
     };
@@ -32,7 +32,7 @@ impl<T> Shape<T> {
     /// Returns the number of the slot at an offset, counted from 0 at the offset 0; not below the number of slots if none
     /// starts there. O(1).
     #[inline(always)]
-    pub(super) const fn number_at(offset: usize) -> usize {
+    pub(in crate::layout::slab) const fn number_at(offset: usize) -> usize {
         Self::DIVISOR.number(offset)
     }
 }
