@@ -95,6 +95,8 @@ pub use layout::arena::scope::Scope;
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
 pub use layout::route::WithFallback;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use layout::slab::extendable::ExtendableSlab;
 pub use layout::slab::generational::GenerationalSlab;
 pub use layout::slab::generational::branded::{Brand, BrandedHandle, BrandedSlab};
 pub use layout::slab::generational::iter::{HandleDrain, HandleIter, HandleIterMut};

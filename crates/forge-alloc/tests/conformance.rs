@@ -167,6 +167,11 @@ fn small_slots() -> Limits {
     Limits { align: align_of::<u128>(), ..slots() }
 }
 
+/// As many live slots as fill several segments.
+fn growing_slots() -> Limits {
+    Limits { live_blocks: if cfg!(miri) { 48 } else { 200 }, ..slots() }
+}
+
 fn slab_of<M: FreelistProtection>(policy: M) -> Slab<Slot, BumpArena<HeapBytes>, M> {
     Slab::with_protection(52, BumpArena::new(heap_bytes()).unwrap(), policy).unwrap()
 }
@@ -231,6 +236,16 @@ blocks! {
     #[cfg(target_has_atomic = "64")]
     slab_owner_inline: || SlabOwner::<[u128; SLOT / 16], _>::new(52, inline()).unwrap(),
         [moves_alive, stays_in_range], small_slots();
+    extendable_slab: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, || NoProtection),
+        [moves_alive], growing_slots();
+    extendable_slab_with_magazines: || ExtendableSlab::<Slot, _, _>::on(sim(16 << 10), 64, || NoProtection),
+        [moves_alive], growing_slots();
+    extendable_slab_signed: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, key),
+        [moves_alive], growing_slots();
+    extendable_slab_off_slab: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, || OffSlab),
+        [moves_alive], growing_slots();
+    extendable_slab_tracked: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, || Tracked(NoProtection)),
+        [moves_alive], growing_slots();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]
     with_fallback_inline: || WithFallback::new(scratch(), System::new()), [moves_empty], small();

@@ -208,6 +208,18 @@ fn remote_frees() {
     sync::<SlabRemote<u64, In>>();
 }
 #[test]
+fn segments() {
+    is::<fn(usize) -> ExtendableSlab<u64>>(ExtendableSlab::new);
+    is::<fn(usize, fn() -> SipHashMAC) -> ExtendableSlab<u64, SipHashMAC>>(ExtendableSlab::with_protection);
+    is::<fn(usize, usize, fn() -> NoProtection) -> R<ExtendableSlab<u64>>>(
+        ExtendableSlab::with_initial_segments,
+    );
+    is::<fn(&ExtendableSlab<u64>) -> usize>(ExtendableSlab::segment_count);
+    send::<ExtendableSlab<u64, SipHashMAC>>();
+    sync::<ExtendableSlab<u64>>();
+    alloc::<ExtendableSlab<u64>>();
+}
+#[test]
 fn placement() {
     is::<(fn() -> Option<u32>, fn() -> usize)>((current_numa_node, default_huge_page_size));
 }

@@ -1,8 +1,8 @@
 //! Slabs that keep a map of their live slots.
 
 use forge_alloc::{
-    Allocator, Deallocator, FreelistProtection, InlineBacked, NoProtection, NonZeroLayout, OffSlab, Slab,
-    Tracked,
+    Allocator, Deallocator, ExtendableSlab, FreelistProtection, InlineBacked, NoProtection, NonZeroLayout,
+    OffSlab, Slab, Tracked,
 };
 
 use super::dies;
@@ -65,5 +65,19 @@ fn a_free_of_other_memory() {
         slab.allocate(layout()).unwrap();
         // SAFETY: none; the misuse under test does not return.
         unsafe { slab.deallocate(core::ptr::NonNull::from(&other).cast(), layout()) };
+    });
+}
+
+#[test]
+fn a_second_free_of_a_slot_of_a_segment() {
+    dies("slab::a_second_free_of_a_slot_of_a_segment", DOUBLE_FREE, || {
+        let slab = ExtendableSlab::<u64, _>::with_protection(64, || Tracked(NoProtection));
+        let (kept, block) = (slab.allocate(layout()).unwrap(), slab.allocate(layout()).unwrap().cast());
+        // SAFETY: the first free is right; the second one is the misuse under test, which does not return.
+        unsafe {
+            slab.deallocate(block, layout());
+            slab.deallocate(block, layout());
+        }
+        assert_ne!(kept.cast(), block);
     });
 }

@@ -8,6 +8,8 @@
 //! | `remote`: one thread allocates, any thread frees | its address, or a [`slot_box`] | goes unnoticed |
 //! | [`generational`] over one backing | a [`handle`], a slot with a generation | is refused |
 
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) mod extendable;
 pub(crate) mod generational;
 pub(crate) mod handle;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]

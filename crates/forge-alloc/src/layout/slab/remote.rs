@@ -57,6 +57,7 @@ use forge_alloc_core::{
 
 use super::slot_box::SlotBox;
 use super::typed::Slab;
+use super::typed::shape::fits;
 use crate::raw::lane_chain::{Chain, next_of};
 use crate::raw::prefetch::{self, prefetch_for_writing};
 use crate::report;
@@ -411,7 +412,7 @@ unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
     #[inline(always)]
     fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
         self.tick();
-        if !Slots::<T, B>::fits(layout) {
+        if !fits::<T>(layout) {
             return Err(AllocError);
         }
         match self.take() {

@@ -16,6 +16,7 @@ use super::SlabOwner;
 use super::shared::Shared;
 use super::slots::Slots;
 use crate::layout::slab::slot_box::SlotBox;
+use crate::layout::slab::typed::shape::fits;
 
 /// A handle through which any thread frees blocks of a [`SlabOwner`](crate::SlabOwner), the owner's own thread included.
 ///
@@ -113,7 +114,7 @@ impl<T, B: Allocator + FixedRange> SlabRemote<T, B> {
     ///
     /// As for [`Deallocator::deallocate`], but only if `Ok` is returned is the block freed.
     pub unsafe fn try_deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Result<(), NonNull<u8>> {
-        debug_assert!(Slots::<T, B>::fits(layout), "a live block has a layout that fits a slot");
+        debug_assert!(fits::<T>(layout), "a live block has a layout that fits a slot");
         if self.shared.is_closed() || self.shared.is_full() {
             return Err(ptr);
         }

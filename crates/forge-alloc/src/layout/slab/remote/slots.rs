@@ -14,7 +14,7 @@
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{Allocator, FixedRange, NonZeroLayout};
+use forge_alloc_core::{Allocator, FixedRange};
 
 use crate::layout::slab::typed::Slab;
 use crate::layout::slab::typed::shape::Shape;
@@ -79,11 +79,5 @@ impl<T, B: Allocator + FixedRange> Slots<T, B> {
         let place = unsafe { self.first.add(offset) };
         // Below the capacity, so the number fits.
         Some((place, number as u32))
-    }
-
-    /// Returns whether `layout` fits a slot. O(1).
-    #[inline(always)]
-    pub(super) fn fits(layout: NonZeroLayout) -> bool {
-        layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Self::STRIDE
     }
 }

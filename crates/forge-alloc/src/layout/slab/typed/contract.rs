@@ -8,13 +8,7 @@ use forge_alloc_core::{
 };
 
 use super::Slab;
-use super::shape::Shape;
-
-/// Returns whether a slot for a `T` has room for `layout`. O(1).
-#[inline(always)]
-fn fits<T>(layout: NonZeroLayout) -> bool {
-    layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Shape::<T>::STRIDE
-}
+use super::shape::fits;
 
 impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns the block of a live slot at `ptr` if `layout` fits a slot. O(1).

@@ -37,6 +37,12 @@ impl<T> Shape<T> {
     }
 }
 
+/// Returns whether a slot for a `T` has room for `layout`. O(1).
+#[inline(always)]
+pub(in crate::layout::slab) fn fits<T>(layout: NonZeroLayout) -> bool {
+    layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Shape::<T>::STRIDE
+}
+
 /// Returns the alignment of the block in bytes.
 pub(super) const fn block_align<T, M: FreelistProtection>() -> usize {
     if M::OFF_SLAB && Shape::<T>::ALIGN < ENTRY { ENTRY } else { Shape::<T>::ALIGN }
@@ -55,7 +61,9 @@ pub(super) const fn map_offset<T, M: FreelistProtection>(capacity: usize) -> usi
 }
 
 /// Returns the layout of the block for `capacity` slots; `None` if there are none or their size overflows. O(1).
-pub(super) fn block_layout<T, M: FreelistProtection>(capacity: u32) -> Option<NonZeroLayout> {
+pub(in crate::layout::slab) fn block_layout<T, M: FreelistProtection>(
+    capacity: u32,
+) -> Option<NonZeroLayout> {
     let count = usize::try_from(capacity).ok()?;
     let slots = count.checked_mul(Shape::<T>::STRIDE)?;
     let entries = if M::OFF_SLAB {
