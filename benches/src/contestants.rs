@@ -10,6 +10,9 @@
 //! | [`Vectors`] | a vector lives in it and grows |
 //! | [`Fresh`] | is made without knowing what will come |
 //! | [`Shared`] | serves several threads |
+//! | [`Slots`](slabs::Slots), [`SizedSlots`](slabs::SizedSlots) | gives back slots of one size, of several sizes |
+//! | [`Owner`](remotes::Owner), [`Remote`](remotes::Remote) | gives back slots from other threads |
+//! | [`Pool`](handles::Pool) | names its values by handles |
 //!
 //! # Design
 //!
@@ -27,9 +30,12 @@ use crate::harness::Side;
 pub mod blink;
 pub mod bump_scope;
 pub mod bumpalo;
+pub mod handles;
 pub mod limit;
 pub mod ours;
 pub mod reference;
+pub mod remotes;
+pub mod slabs;
 pub mod typed_arena;
 
 /// The 32-byte value of several rows.

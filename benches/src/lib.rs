@@ -4,6 +4,7 @@
 //!   contestants/   one file per library: how it allocates, copies, scopes, resets    (adapters, nothing timed)
 //!   rows/          one file per workload: the loop that is timed, its check, its contestants
 //!   harness        rounds A B C A B C, repeats of interrupted samples, minimum, median, spread
+//!   threads, ring  a second thread and the road to it, for rows about two
 //!   render         the tables, for the terminal and for docs/PERFORMANCE.md
 //!   probes         small loops whose instructions are counted under callgrind
 //!   callgrind      runs a probe under valgrind and reads the total
@@ -11,7 +12,8 @@
 //!
 //! # Commands
 //!
-//! - `cargo run --release -p forge-benches --bin report` measures every row and writes docs/PERFORMANCE.md;
+//! - `cargo run --release -p forge-benches --bin report` measures every row and writes docs/PERFORMANCE.md; with
+//!   `--features snmalloc` that allocator takes part;
 //! - `cargo run --release -p forge-benches --bin instructions` is the gate, on instruction counts;
 //! - `cargo bench -p forge-benches --features criterion` measures the same rows with criterion;
 //! - `cargo bench -p forge-benches --features gungraun` counts the instructions of the same probes with gungraun.
@@ -32,8 +34,10 @@ pub mod harness;
 pub mod probes;
 pub mod random;
 pub mod render;
+pub mod ring;
 pub mod rows;
 pub mod sink;
+pub mod threads;
 
 /// The compiler that built this package.
 pub const COMPILER: &str = env!("FORGE_BENCHES_RUSTC");

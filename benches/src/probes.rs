@@ -9,17 +9,27 @@
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
+use std::time::Duration;
 
 use forge_alloc::{Allocator, ArenaPool, Deallocator, HeapBytes, NonZeroLayout, StackAlloc};
 
 use crate::contestants::bump_scope::{Bytes, Down, Scoped};
 use crate::contestants::bumpalo::Bumpalo;
+use crate::contestants::handles::{self, Pool};
 use crate::contestants::limit::Limit;
 use crate::contestants::ours::{Fixed, Growing, SharedFixed};
 use crate::contestants::reference::{Reference, ReferenceShared};
+use crate::contestants::remotes::{self, Owner, Remote};
+use crate::contestants::slabs::{
+    self, Classes, FineClasses, FreePointers, Mimalloc, OffSlots, Plain, ReferenceClasses, ReferenceGrowing,
+    ReferenceSigned, ReferenceSlab, Signed, SizedSlots, Slots, UncheckedClasses, UncheckedPointers, Watched,
+};
 use crate::contestants::{Arena, Blocks, Copies, Put, PutWide, Scopes, Shared, SharedBatch, Wide};
 use crate::harness::Side;
-use crate::rows::{copies, mixed};
+use crate::rows::handles::{filled, insert_and_remove, look_up};
+use crate::rows::remotes::{Parcel, Trade, give};
+use crate::rows::slabs::take_and_give;
+use crate::rows::{classes, copies, mixed};
 use crate::sink::{exhausted, keep, touch};
 
 /// Operations per probe.
@@ -88,6 +98,44 @@ pub fn all() -> Vec<Probe> {
         probe("stack push and pop", "ours: StackAlloc", Side::Ours, stack),
         probe("pool cycle", "ours: ArenaPool", Side::Ours, pool),
         probe("pool cycle", "ours: ArenaPool, leased", Side::Ours, lease),
+        pair_of::<Plain>("slab pair"),
+        pair_of::<OffSlots>("slab pair"),
+        gated(pair_of::<Watched>("slab pair")),
+        gated(pair_of::<Signed>("slab pair")),
+        pair_of::<ReferenceSlab>("slab pair"),
+        pair_of::<ReferenceSigned>("slab pair"),
+        pair_of::<FreePointers>("slab pair"),
+        pair_of::<Mimalloc>("slab pair"),
+        pair_of::<UncheckedPointers>("slab pair"),
+        pair_of::<Classes>("size classes pair"),
+        pair_of::<ReferenceClasses>("size classes pair"),
+        sizes_of::<Classes>(),
+        sizes_of::<FineClasses>(),
+        sizes_of::<ReferenceClasses>(),
+        sizes_of::<Mimalloc>(),
+        sizes_of::<UncheckedClasses>(),
+        pair_of::<slabs::Growing>("growing slab pair"),
+        pair_of::<ReferenceGrowing>("growing slab pair"),
+        remote_of::<remotes::Ours>(),
+        remote_of::<remotes::Reference>(),
+        remote_of::<remotes::Queue>(),
+        remote_of::<Mimalloc>(),
+        remote_of::<remotes::Chains>(),
+        owner_of::<remotes::Ours>(),
+        owner_of::<remotes::Reference>(),
+        owner_of::<remotes::Queue>(),
+        owner_of::<Mimalloc>(),
+        owner_of::<remotes::Chains>(),
+        named_pair::<handles::Ours>(),
+        named_pair::<handles::SlotMap>(),
+        named_pair::<handles::Thunderdome>(),
+        named_pair::<handles::Reference>(),
+        named_pair::<handles::Limit>(),
+        named_get::<handles::Ours>(),
+        named_get::<handles::SlotMap>(),
+        named_get::<handles::Thunderdome>(),
+        named_get::<handles::Reference>(),
+        named_get::<handles::Limit>(),
     ]
 }
 
@@ -97,6 +145,31 @@ fn probe(what: &str, who: &str, side: Side, run: fn()) -> Probe {
 
 fn of<A: Arena>(what: &str, run: fn()) -> Probe {
     probe(what, A::NAME, A::SIDE, run)
+}
+
+/// Returns the probe of a slot of `S` that is taken and given back.
+fn pair_of<S: Slots>(what: &str) -> Probe {
+    probe(what, S::NAME, S::SIDE, slot_pairs::<S>)
+}
+
+/// Returns the probe of blocks of 1 to 1024 bytes of `S`.
+fn sizes_of<S: SizedSlots>() -> Probe {
+    probe("size classes, variable layout", S::NAME, S::SIDE, sized_pairs::<S>)
+}
+
+/// Returns the probe of a slot of `O` that another thread gives back.
+fn remote_of<O: Owner>() -> Probe {
+    probe("remote free", O::NAME, O::SIDE, remote_frees::<O>)
+}
+
+/// Returns the probe of a slot of `O` that is taken after remote frees.
+fn owner_of<O: Owner>() -> Probe {
+    probe("owner's allocation after remote frees", O::NAME, O::SIDE, owner_allocations::<O>)
+}
+
+/// Returns a probe of ours that stands beside its row for context as one that is gated.
+fn gated(probe: Probe) -> Probe {
+    Probe { side: Side::Ours, ..probe }
 }
 
 /// Moves a 32-byte value in.
@@ -219,6 +292,68 @@ fn lease() {
             }
         }
     });
+}
+
+/// Takes a slot and gives it back.
+fn slot_pairs<S: Slots>() {
+    let mut slots = S::with_capacity(64);
+    take_and_give(&mut slots, 64);
+    counted(|| take_and_give(&mut slots, OPERATIONS));
+}
+
+/// Takes a block of a size known at run time and gives it back.
+fn sized_pairs<S: SizedSlots>() {
+    let mut slots = S::with_capacity(64);
+    let sizes: Vec<S::Size> = classes::sizes().into_iter().map(S::size).collect();
+    classes::take_and_give(&mut slots, &sizes);
+    counted(|| classes::take_and_give(&mut slots, &sizes[..OPERATIONS as usize]));
+}
+
+/// Gives slots back on the one thread that ever does so, which is not the owner's.
+fn remote_frees<O: Owner>() {
+    let mut trade = Trade::<O>::new(1, OPERATIONS as usize);
+    trade.take();
+    trade.give_back(give_all);
+    trade.take();
+    trade.give_back(|remote, parcel| {
+        counted(|| {
+            give_all(remote, parcel);
+        });
+        Duration::ZERO
+    });
+}
+
+/// Takes slots that another thread gave back.
+fn owner_allocations<O: Owner>() {
+    let mut trade = Trade::<O>::new(1, OPERATIONS as usize);
+    trade.take();
+    trade.give_back(give_all);
+    counted(|| trade.take());
+    trade.give_back(give_all);
+}
+
+/// Gives objects back and takes no time of it.
+fn give_all<R: Remote>(remote: &mut R, parcel: &Parcel) -> Duration {
+    // SAFETY: the callers pass what was taken, once.
+    unsafe { give(remote, parcel) };
+    Duration::ZERO
+}
+
+/// Inserts a value and removes it by its handle.
+fn named_pair<P: Pool>() -> Probe {
+    probe("handle pair", P::NAME, P::SIDE, || {
+        let mut pool = P::with_capacity(2);
+        insert_and_remove(&mut pool, 1);
+        counted(|| insert_and_remove(&mut pool, OPERATIONS));
+    })
+}
+
+/// Looks a value up by its handle.
+fn named_get<P: Pool>() -> Probe {
+    probe("handle get", P::NAME, P::SIDE, || {
+        let (pool, handles) = filled::<P>(OPERATIONS as usize);
+        counted(|| look_up(&*pool, &handles, 1));
+    })
 }
 
 #[cfg(test)]

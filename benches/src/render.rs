@@ -70,7 +70,7 @@ pub fn markdown(outcomes: &[Outcome], setting: &Setting) -> String {
          All contestants of a row run in one process, in turn. The figures are nanoseconds per operation: the minimum, \
          the median, and the distance between the quartiles as a part of the median. Read them as ratios within a row. \
          \"Limit\" is hand-written code without checks, growth or errors; \"context\" solves another problem and is not \
-         compared. Arenas live across rounds, except where a row is about new ones; contents are compared before the \
+         compared. Allocators live across rounds, except where a row is about new ones; contents are compared before the \
          rounds.\n\n## Ours and the best peer\n\n\
          | row | ours | ns | best peer | ns | ratio | goal |\n|---|---|---|---|---|---|---|\n",
         setting.command, setting.machine, setting.compiler

@@ -2,11 +2,16 @@
 
 use crate::harness::Row;
 
+pub mod classes;
 pub mod copies;
 pub mod fresh;
+pub mod growing;
+pub mod handles;
 pub mod mixed;
+pub mod remotes;
 pub mod scopes;
 pub mod shared;
+pub mod slabs;
 pub mod typed;
 pub mod vectors;
 
@@ -20,6 +25,11 @@ pub fn all() -> Vec<Row> {
         scopes::rows(),
         fresh::rows(),
         shared::rows(),
+        slabs::rows(),
+        classes::rows(),
+        growing::rows(),
+        remotes::rows(),
+        handles::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

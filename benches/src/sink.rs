@@ -22,6 +22,22 @@ pub fn keep<T: ?Sized>(pointer: *const T) {
     core::hint::black_box(address);
 }
 
+/// Returns `number`, which the compiler must then compute here and in this order, as if the rest depended on it.
+#[inline(always)]
+pub fn settled(number: u64) -> u64 {
+    #[cfg(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri)))]
+    {
+        let mut number = number;
+        // SAFETY: the text is a comment, so no instruction runs and no memory is touched.
+        unsafe {
+            core::arch::asm!("/* {0} */", inout(reg) number, options(nomem, nostack, preserves_flags));
+        }
+        number
+    }
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
+    core::hint::black_box(number)
+}
+
 /// Writes one byte to the start of a block and lets it escape: the least that a program does with a block.
 ///
 /// # Safety

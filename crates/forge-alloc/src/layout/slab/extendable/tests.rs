@@ -4,8 +4,8 @@
 use core::ptr::NonNull;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicPtr, Ordering};
 use std::string::String;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::vec::Vec;
 
 use forge_alloc_core::{

@@ -1,4 +1,4 @@
-//! The rows under criterion: `cargo bench -p forge-benches --features criterion --bench arenas`.
+//! The rows under criterion: `cargo bench -p forge-benches --features criterion --bench rows`.
 //!
 //! Each row is a group, each contestant a benchmark of it; criterion's figure is the time of a batch, and its throughput
 //! the operations of the row. Contestants follow one another here instead of alternating: for ratios on a busy machine

@@ -1,4 +1,4 @@
-//! The probes under gungraun: `cargo bench -p forge-benches --features gungraun --bench arenas_instructions`.
+//! The probes under gungraun: `cargo bench -p forge-benches --features gungraun --bench probes`.
 //!
 //! It needs valgrind and a `gungraun-runner` of the same version as the library. Where they are missing, the binary
 //! `instructions` counts the same probes with valgrind alone.
@@ -27,10 +27,10 @@ fn probe(number: usize) {
     }
 }
 
-library_benchmark_group!(name = arenas, benchmarks = probe);
+library_benchmark_group!(name = every_block, benchmarks = probe);
 
 main!(
     config = LibraryBenchmarkConfig::default()
         .tool(Callgrind::default().entry_point(EntryPoint::Custom(probes::COUNTED.to_string()))),
-    library_benchmark_groups = arenas
+    library_benchmark_groups = every_block
 );
