@@ -13,20 +13,29 @@
 //! build is for the author of the mistake; a release build never unwinds out of an allocator. It ends the process where
 //! the user of the block has asked for that, or where going on would corrupt memory.
 
-/// Reports a link of a free list that was overwritten. The caller has counted it and no longer uses the list.
+/// Reports a link of a free list that was overwritten. The caller has counted it and dropped the list.
 #[cold]
 #[inline(never)]
 pub(crate) fn freelist_corruption() {
-    #[cfg(debug_assertions)]
-    panic!("Slab freelist corruption: a free slot was written to; look for a use after free");
+    debug_assert!(
+        release(),
+        "Slab freelist corruption: a free slot was written to; look for a use after free"
+    );
 }
 
 /// Reports a free of a pointer that is no slot which was issued. The caller has counted it and ignores the free.
 #[cold]
 #[inline(never)]
 pub(crate) fn foreign_free() {
-    #[cfg(debug_assertions)]
-    panic!("free of a pointer outside slab range, or inside of a slot, or to a slot that was never issued");
+    debug_assert!(
+        release(),
+        "free of a pointer outside slab range, or inside of a slot, or to a slot that was never issued"
+    );
+}
+
+/// Returns whether this build goes on where a debug build panics.
+const fn release() -> bool {
+    !cfg!(debug_assertions)
 }
 
 /// Ends the process at a free of a pointer that is no slot which was issued.

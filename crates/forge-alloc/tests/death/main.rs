@@ -1,6 +1,5 @@
 //! Misuse that ends the process, each in a process of its own: the exact message, and the end by an abort.
 #![cfg(all(unix, feature = "std", not(miri)))]
-#![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "../support/mod.rs"]

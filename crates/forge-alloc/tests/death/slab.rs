@@ -1,4 +1,5 @@
 //! Slabs that keep a map of their live slots.
+#![allow(unsafe_code)]
 
 use forge_alloc::{
     Allocator, Deallocator, ExtendableSlab, FreelistProtection, InlineBacked, NoProtection, NonZeroLayout,

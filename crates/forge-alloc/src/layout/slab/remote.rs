@@ -40,6 +40,7 @@
 //! [`policy`] for why this follows the documented law. Only when the slab is full does the owner look at every lane.
 #![allow(unsafe_code)]
 
+mod contract;
 mod handle;
 mod lane;
 pub(crate) mod policy;
@@ -51,13 +52,10 @@ use core::fmt;
 use core::ptr::NonNull;
 
 use forge_alloc_core::sync::Arc;
-use forge_alloc_core::{
-    AllocError, Allocator, Deallocator, FixedRange, FreelistCorruption, NonZeroLayout, StableAddress,
-};
+use forge_alloc_core::{AllocError, Allocator, FixedRange, FreelistCorruption};
 
 use super::slot_box::SlotBox;
 use super::typed::Slab;
-use super::typed::shape::fits;
 use crate::raw::lane_chain::{Chain, next_of};
 use crate::raw::prefetch::{self, prefetch_for_writing};
 use crate::report;
@@ -119,9 +117,6 @@ pub struct SlabOwner<T, B: Allocator + FixedRange> {
     batching: Batching,
     shared: Arc<Shared<T, B>>,
 }
-
-// SAFETY: the slots lie in the shared part, which is not moved (I1).
-unsafe impl<T, B: Allocator + FixedRange> StableAddress for SlabOwner<T, B> {}
 
 impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
     /// Returns the owner of an empty slab of `capacity` slots in one block of `backing`, with `BatchPolicy::Fixed(64)` and a
@@ -382,105 +377,6 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
         self.lost.set(self.lost.get().saturating_add(count));
         self.corruptions.set(self.corruptions.get().saturating_add(1));
         report::freelist_corruption();
-    }
-}
-
-// SAFETY: every slot is issued to one owner at a time (I2) and comes back by its own address. The type is not `Sync`.
-unsafe impl<T, B: Allocator + FixedRange> Deallocator for SlabOwner<T, B> {
-    /// Frees a block. O(1), plus a batch where one is due. Never runs the destructor of a `T`.
-    ///
-    /// A pointer that is not the start of an issued slot is counted as a corruption event; debug builds panic, others
-    /// ignore it.
-    #[inline(always)]
-    unsafe fn deallocate(&self, ptr: NonNull<u8>, _: NonZeroLayout) {
-        self.tick();
-        match self.slots.find(ptr) {
-            Some((place, number)) if number < self.issued.get() => self.push(place, number),
-            _ => self.shared.refuse_foreign(),
-        }
-    }
-}
-
-// SAFETY: slots are disjoint, aligned, `STRIDE` long, and stay issued until they are freed (I2). Whatever the alarm and the
-// policy do moves free slots only.
-unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
-    /// Returns a slot, all of it. O(1), plus a batch where one is due.
-    ///
-    /// # Errors
-    ///
-    /// [`AllocError`] if `layout` does not fit a slot, or if no slot is free, here or waiting in a lane.
-    #[inline(always)]
-    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
-        self.tick();
-        if !fits::<T>(layout) {
-            return Err(AllocError);
-        }
-        match self.take() {
-            Some(slot) => Ok(NonNull::slice_from_raw_parts(slot, Slots::<T, B>::STRIDE)),
-            None => Err(AllocError),
-        }
-    }
-
-    /// Lengthens a block within its slot. O(1); the block stays in place.
-    #[inline]
-    unsafe fn grow(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the caller's promises are the callee's: a live block of ours is a live block of the slab.
-        unsafe { self.shared.slab.grow(ptr, old, new) }
-    }
-
-    /// Shortens a block. O(1); the block stays in place.
-    #[inline]
-    unsafe fn shrink(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: as in `grow`.
-        unsafe { self.shared.slab.shrink(ptr, old, new) }
-    }
-
-    #[inline]
-    unsafe fn usable_size(&self, _: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
-        Some(Slots::<T, B>::STRIDE)
-    }
-
-    #[inline]
-    fn capacity_bytes(&self) -> Option<usize> {
-        self.shared.slab.capacity_bytes()
-    }
-
-    #[inline]
-    fn corruption_events(&self) -> u64 {
-        let ours = self.corruptions.get().saturating_add(self.shared.foreign_frees());
-        self.shared.slab.corruption_events().saturating_add(ours)
-    }
-}
-
-// SAFETY: the range is that of the slab, which does not move (I1), and whose promises carry over. `base` and `size` read
-// nothing that changes.
-unsafe impl<T, B: Allocator + FixedRange> FixedRange for SlabOwner<T, B> {
-    /// Slots are the only shape that the range has.
-    const CARVABLE: bool = false;
-
-    #[inline]
-    fn base(&self) -> NonNull<u8> {
-        self.shared.slab.base()
-    }
-
-    #[inline]
-    fn size(&self) -> usize {
-        self.shared.slab.size()
-    }
-
-    /// Refuses: the range has the shape of slots.
-    fn claim(&mut self) -> Result<(), AllocError> {
-        Err(AllocError)
     }
 }
 

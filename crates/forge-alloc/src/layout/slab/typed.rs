@@ -43,6 +43,7 @@
 
 mod contract;
 pub(crate) mod live;
+mod map;
 pub(super) mod shape;
 
 use core::cell::Cell;
@@ -59,7 +60,7 @@ use super::slot_box::SlotBox;
 use crate::raw::freelist::{FreeList, Slots};
 use crate::report;
 use live::LiveSlots;
-use shape::{Shape, block_align, block_layout, entries_offset, map_offset};
+use shape::{Shape, block_align, block_layout, entries_offset};
 
 /// A pool of `capacity` slots for values of one type, in one block of a backing.
 ///
@@ -276,36 +277,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         Shape::<T>::number_at(offset.wrapping_sub(self.zero)) as u32
     }
 
-    /// Returns the word of the map, and the bit in it, for the slot with this number. O(1).
-    #[inline(always)]
-    fn bit(&self, slots: Slots, number: u32) -> (NonNull<u32>, u32) {
-        let map = self.zero.wrapping_add(Self::STRIDE + map_offset::<T, M>(self.capacity));
-        let index = number - 1;
-        // SAFETY: the map follows the slots and the entries, inside the block (I1), with a bit for each slot.
-        let word = unsafe { slots.base.add(map).cast::<u32>().add(index as usize / 32) };
-        (word, 1 << (index % 32))
-    }
-
-    /// Returns whether a slot that was issued is live, under a policy that tracks. O(1).
-    fn is_live(&self, slots: Slots, number: u32) -> bool {
-        let (word, bit) = self.bit(slots, number);
-        // SAFETY: the word is initialised, because the slot was issued (I4).
-        unsafe { word.read() & bit != 0 }
-    }
-
-    /// Marks a slot that was issued as live or as not live, and returns whether it was not, under a policy that tracks
-    /// (I4). O(1).
-    #[inline(always)]
-    fn mark(&self, slots: Slots, number: u32, live: bool) -> bool {
-        let (word, bit) = self.bit(slots, number);
-        // SAFETY: the word is initialised, because the slot was issued (I4), and only this thread uses it.
-        unsafe {
-            let bits = word.read();
-            word.write(if live { bits | bit } else { bits & !bit });
-            (bits & bit != 0) != live
-        }
-    }
-
     /// Takes the slot freed last, or else the first that was never used; `None` if the slab is full. O(1).
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
@@ -352,9 +323,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         let number = fresh + 1;
         self.fresh.set(number);
         if M::TRACKS {
-            let (word, bit) = self.bit(slots, number as u32);
-            // SAFETY: the word lies in the block (I1); the first slot of a word initialises it (I4).
-            unsafe { word.write(if bit == 1 { 1 } else { word.read() | bit }) };
+            self.mark_first(slots, number as u32);
         }
         // SAFETY: there are `capacity` slots (I1), and this is one of them.
         Some(unsafe { slots.at(slots.offset(number as u32)) })

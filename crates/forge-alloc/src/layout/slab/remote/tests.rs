@@ -1,14 +1,12 @@
 //! The owner and its handles: order, the law of the batches, drop orders, misuse, threads that come and go.
 #![allow(unsafe_code)]
 
-use core::mem::ManuallyDrop;
+mod threads;
+
 use core::ptr::NonNull;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
-use std::sync::Barrier;
-use std::sync::mpsc::sync_channel;
-use std::thread;
 use std::vec::Vec;
 
 use forge_alloc_core::testing::{assert_allocator_contract, assert_combined_invariants};
@@ -17,7 +15,6 @@ use forge_trace::shadow::{Checks, Limits, drive, drive_moving, random_ops};
 
 use super::policy::{ADAPTIVE_COOLDOWN_TICKS, BatchPolicy};
 use super::{SlabOwner, SlabRemote};
-use crate::thread_slot::SLOTS;
 use crate::{BumpArena, HeapBytes, InlineBacked};
 
 type Value = [u64; 2];
@@ -347,146 +344,6 @@ fn a_use_after_free_is_counted_and_stays_in_bounds() {
 }
 
 #[test]
-fn the_owner_may_free_through_a_remote_on_its_own_thread_without_a_bound() {
-    let owner = with_policy(100, BatchPolicy::Fixed(1000), 4);
-    let (remote, blocks) = (owner.remote(), take_all(&owner));
-    blocks.iter().for_each(|block| free_remotely(&remote, *block));
-    assert_eq!(owner.shared.waiting(), 100);
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
-fn a_bounded_channel_does_not_deadlock() {
-    let count = if cfg!(miri) { 150 } else { 8192 };
-    let owner = owner(count);
-    let (sender, receiver) = sync_channel::<Block>(64);
-    let remote = owner.remote();
-    let freeing = thread::spawn(move || receiver.iter().for_each(|block| free_remotely(&remote, block)));
-    (0..count).for_each(|_| sender.send(take(&owner)).unwrap());
-    drop(sender);
-    freeing.join().unwrap();
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
-fn a_forgotten_owner_stops_no_remote() {
-    let owner = ManuallyDrop::new(with_policy(50, BatchPolicy::Fixed(2), 2));
-    let (remote, blocks) = (owner.remote(), take_all(&owner));
-    thread::spawn(move || blocks.into_iter().for_each(|block| free_remotely(&remote, block))).join().unwrap();
-    assert_nothing_is_lost(&owner, &[]);
-    drop(ManuallyDrop::into_inner(owner));
-}
-
-#[test]
-fn frees_after_the_owner_have_no_effect() {
-    let owner = owner(3);
-    let (remote, blocks) = (owner.remote(), take_all(&owner));
-    drop(owner);
-    assert!(!try_free(&remote, blocks[0]));
-    // SAFETY: the memory lives until the last handle is gone.
-    unsafe { blocks[0].0.cast::<Value>().write([1; 2]) };
-    let other = remote.clone();
-    blocks.iter().for_each(|block| free_remotely(&other, *block));
-    drop(remote);
-}
-
-#[test]
-fn remotes_may_go_first() {
-    let owner = owner(3);
-    let blocks = take_all(&owner);
-    let remote = owner.remote();
-    blocks.iter().for_each(|block| free_remotely(&remote, *block));
-    drop(remote);
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
-fn threads_that_end_leave_their_frees_and_their_lanes() {
-    let threads = SLOTS * 2 + 3;
-    let owner = owner(threads * 3);
-    for block in take_all(&owner).chunks(3) {
-        let (remote, blocks) = (owner.remote(), block.to_vec());
-        thread::spawn(move || blocks.into_iter().for_each(|block| free_remotely(&remote, block)))
-            .join()
-            .unwrap();
-    }
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
-fn more_threads_than_lanes_lose_nothing() {
-    let (threads, each) = (SLOTS + 4, if cfg!(miri) { 5 } else { 500 });
-    let owner = owner(threads * each);
-    let blocks = take_all(&owner);
-    let (remote, start) = (owner.remote(), Barrier::new(threads));
-    thread::scope(|scope| {
-        for blocks in blocks.chunks(each) {
-            let (remote, start) = (remote.clone(), &start);
-            let blocks = blocks.to_vec();
-            scope.spawn(move || {
-                let (first, rest) = blocks.split_first().unwrap();
-                free_remotely(&remote, *first);
-                // All threads are alive here, so some have no lane of their own.
-                start.wait();
-                rest.iter().for_each(|block| free_remotely(&remote, *block));
-            });
-        }
-    });
-    assert!(owner.shared.lanes().1.waiting() > 0, "no thread used the common lane");
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
-fn the_owner_takes_over_while_others_free() {
-    let (rounds, capacity) = if cfg!(miri) { (24, 8) } else { (20_000, 200) };
-    for policy in [BatchPolicy::Fixed(1), BatchPolicy::Fixed(16), BatchPolicy::Adaptive] {
-        let owner = with_policy(capacity, policy, 64);
-        thread::scope(|scope| {
-            let senders = [(); 3].map(|()| {
-                let (sender, receiver) = sync_channel::<Block>(8);
-                let remote = owner.remote();
-                scope.spawn(move || {
-                    for block in receiver {
-                        // SAFETY: the block is live until it is freed here.
-                        let stamp = unsafe { block.0.cast::<Value>().read() };
-                        assert_eq!(stamp[0], !stamp[1], "a live block was overwritten");
-                        free_remotely(&remote, block);
-                    }
-                });
-                sender
-            });
-            for round in 0..rounds {
-                let block = loop {
-                    if let Ok(block) = owner.allocate(layout()) {
-                        break block.cast::<u8>();
-                    }
-                    thread::yield_now();
-                };
-                // SAFETY: a live block of this size.
-                unsafe { block.cast::<Value>().write([round, !round]) };
-                senders[round as usize % 3].send(Block(block)).unwrap();
-            }
-        });
-        assert_nothing_is_lost(&owner, &[]);
-    }
-}
-
-#[test]
-fn the_owner_moves_between_threads() {
-    let owner = owner(4);
-    let (block, remote) = (take(&owner), owner.remote());
-    let owner = thread::spawn(move || {
-        free(&owner, block);
-        owner
-    })
-    .join()
-    .unwrap();
-    let block = take(&owner);
-    free_remotely(&remote, block);
-    assert_nothing_is_lost(&owner, &[]);
-}
-
-#[test]
 fn every_slot_grows_and_shrinks_in_place() {
     let owner = owner(1);
     let [small, large] = [1, 16].map(|size| NonZeroLayout::from_size_align(size, 8).unwrap());
@@ -535,29 +392,4 @@ fn the_contract_holds_in_place_moved_and_in_range() {
             assert!(drive_moving(owner, &history, 17, checks).unwrap().done > 0);
         }
     }
-}
-
-#[test]
-fn an_owned_value_ends_where_its_box_ends() {
-    let drops = std::sync::atomic::AtomicUsize::new(0);
-    struct Counted<'a>(&'a std::sync::atomic::AtomicUsize);
-    impl Drop for Counted<'_> {
-        fn drop(&mut self) {
-            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        }
-    }
-    let make = || SlabOwner::<Counted<'_>, _>::new(2, InlineBacked::<64>::new()).unwrap();
-    let (owner, other) = (make(), make());
-    let remote = owner.remote();
-    let (here, there) = (owner.insert(Counted(&drops)).unwrap(), owner.insert(Counted(&drops)).unwrap());
-    assert!(owner.try_insert(Counted(&drops)).is_err());
-    assert_eq!(drops.load(std::sync::atomic::Ordering::Relaxed), 1);
-    let here = other.remote().adopt(here).map(drop).unwrap_err();
-    let sent = remote.adopt(there).unwrap_or_else(|_| panic!("a box of the same slab"));
-    thread::scope(|threads| {
-        threads.spawn(move || drop(sent)).join().unwrap();
-    });
-    assert_eq!((owner.len(), drops.load(std::sync::atomic::Ordering::Relaxed)), (1, 2));
-    drop(here);
-    assert_eq!((owner.len(), drops.load(std::sync::atomic::Ordering::Relaxed)), (0, 3));
 }
