@@ -1,61 +1,62 @@
 //! The list of free slots of a slab: last in, first out, through the slots themselves or beside them.
 //!
 //! ```text
-//!   top                      ring: the numbers of the free slots nearest to the top, by depth
-//!    |                       | .. | d-3 | d-2 | d-1 |
-//!    v                               |     |     ^ = top
-//!   slot --next--> slot --next--> slot --next--> ..            0 ends the list
-//!     \__________________ ahead ____________________> slot     AHEAD links further down
+//!   window    | entry 0 .. GROUP - 1 | GROUP ..       cursor - 1 |  unused  |       offsets of slots
+//!             |   the last group     |        magazine       ^ top
+//!
+//!   top --next--> slot --next--> .. --next--> slots of the last group --next--> older groups --next--> 0
+//!   slot of a group --second--> the slot at the same place of the group under it
 //! ```
 //!
-//! A link is the first eight bytes of a free slot: the number of the next free slot, and a second word that is either
-//! `ahead`, the number of the slot that is [`AHEAD`] links further down, or the tag that a policy signed. Numbers start
-//! at 1, so that 0 can end the list; they and not addresses are stored, and the list may move with its slots.
+//! A link is the first eight bytes of a free slot: the number of the next free slot, and a second word. Numbers start
+//! at 1, so that 0 can end the list; they and not addresses are stored, and the list may move with its slots. The second
+//! word is written when a slot leaves the magazine, and is the number of the slot [`GROUP`] links further down; that of a
+//! signed link is the tag.
 //!
 //! # Invariants
 //!
-//! - (I1) The list is empty exactly if `cursor == floor`.
-//! - (I2) *In the slots:* `floor` is 0 and `cursor` the number of slots on the list, its depth. `top` is the offset from
-//!   the base of the memory of the slot pushed last; it means nothing while the list is empty.
-//! - (I3) *Linked:* for `depth - AHEAD <= i < depth`, entry `i % RING` of the ring is the number of the free slot at depth
-//!   `i`, counted from the bottom; for the negative ones of these `i` it is 0. `ahead` of the slot at depth `i` is the
-//!   number of the slot at depth `i - AHEAD`, or 0. All numbers are at most the `bound` of the last pop.
+//! - (I1) *Linked:* entries `GROUP` to `cursor - 1` of the window are the slots freed last, the latest at the end. The
+//!   `grouped` slots under them, a multiple of `GROUP`, are in groups; entries 0 to `GROUP - 1` are the uppermost group, or
+//!   the offset of the number 0 if there is none. `GROUP <= cursor <= WINDOW`.
+//! - (I2) *Linked:* the second word of the slot at place `k` of a group is the number of the slot at place `k` of the group
+//!   under it, or 0 if there is none. All such numbers are at most the `bound` of the last call.
+//! - (I3) *Signed:* `cursor - floor` slots are on the list, and `top` is the offset of the one pushed last.
 //! - (I4) *Beside:* the entries from `floor` up to `cursor`, which are offsets from the base in steps of a word, hold the
-//!   offsets of the slots on the list, from the bottom to the top.
+//!   offsets of the slots on the list, from the bottom to the top. Otherwise `floor` is `GROUP`.
 //!
 //! # Operations
 //!
-//! Push and pop are O(1).
+//! Push and pop are O(1): one push or pop in `GROUP` moves a group between the magazine and the slots.
 //!
 //! # Design
 //!
-//! In a plain linked list each pop waits for the memory of the slot that the pop before it returned. The second word
-//! breaks that chain: a slot that is popped says which number enters the ring, [`AHEAD`] pops before it is needed, so
-//! that the misses of as many pops overlap (Roth and Sohi, "Effective jump-pointer prefetching for linked data
-//! structures", 1999). A push at depth `d` reads entry `d - AHEAD` and writes entry `d`; the pop of that slot writes entry
-//! `d - AHEAD` again, unless it is still there, as it is unless more than `AHEAD` slots were pushed meanwhile. That keeps
-//! (I2), and a loop of few frees and allocations hands nothing from one round to the next but the top.
+//! In a plain linked list each pop waits for the memory of the slot that the pop before it returned. Here a pop reads the
+//! window, and a group enters it with as many loads, none of which waits for another: that is the jump-pointer list of Roth
+//! and Sohi ("Effective jump-pointer prefetching for linked data structures", 1999), taken in bundles. The last group stays
+//! in the window, so that a load which swings around the end of the magazine moves no group twice.
 //!
-//! What the ring remembers also checks the links: `next` of the popped slot is known, so any write to it is noticed, and
-//! a forged `ahead` is noticed one pop before it would be issued, unless the `next` of a second slot was forged to agree.
-//! A tag takes the place of `ahead`, so a signed list is a plain chain.
+//! The window also checks the links: which slot is next is known before the link is read, so any write to `next` is
+//! noticed. A forged second word enters the window and is noticed one pop before it would be issued, since the `next` of
+//! the slot above it disagrees; to mislead a pop, two words in different slots must be forged to agree. A tag takes the
+//! place of the second word, so a signed list is a plain chain.
 //!
-//! `top` is kept beside the ring, as an offset: from an address to it and back is one addition each, which is all that a
-//! loop of a free and an allocation waits for.
+//! A free and an allocation in turn are bound by how many instructions and stores they are: a push stores the link, the
+//! entry and the cursor, a pop the cursor.
 #![allow(unsafe_code)]
 
+use core::array;
 use core::cell::Cell;
 use core::ptr::NonNull;
 
 use forge_alloc_core::FreelistCorruption;
 
-/// How many links further down the second word of a link leads.
-const AHEAD: usize = 16;
+/// How many slots move between the magazine and the slots at a time.
+const GROUP: usize = 16;
 
-/// How many numbers the ring holds: a power of two, so that depths wrap, and twice `AHEAD`.
-const RING: usize = 32;
+/// How many entries the window has: the last group, and two groups of magazine.
+const WINDOW: usize = 3 * GROUP;
 
-/// The first bytes of a free slot.
+/// The first bytes of a free slot on a signed list.
 #[derive(Clone, Copy)]
 #[repr(C)]
 struct Link {
@@ -98,90 +99,101 @@ impl Slots {
 
 /// The free slots of one slab. The slab uses either the linked, the signed or the beside functions, never two kinds.
 pub(crate) struct FreeList {
-    top: Cell<usize>,
     cursor: Cell<usize>,
     floor: usize,
-    ring: [Cell<u32>; RING],
+    grouped: Cell<usize>,
+    top: Cell<usize>,
+    window: [Cell<usize>; WINDOW],
 }
 
 impl FreeList {
-    /// Returns the empty list in the slots.
-    pub(crate) const fn in_slots() -> Self {
-        Self::with_floor(0)
+    /// Returns the empty list in the slots, where the number 0 has the offset `zero` from the base. O(1).
+    pub(crate) fn in_slots(zero: usize) -> Self {
+        Self {
+            cursor: Cell::new(GROUP),
+            floor: GROUP,
+            grouped: Cell::new(0),
+            top: Cell::new(0),
+            window: array::from_fn(|_| Cell::new(zero)),
+        }
     }
 
     /// Returns the empty list whose entries start at the offset `entries` from the base. O(1).
-    pub(crate) const fn beside(entries: usize) -> Self {
-        Self::with_floor(entries)
+    pub(crate) fn beside(entries: usize) -> Self {
+        Self { cursor: Cell::new(entries), floor: entries, ..Self::in_slots(0) }
     }
 
-    const fn with_floor(floor: usize) -> Self {
-        let ring = [const { Cell::new(0) }; RING];
-        Self { top: Cell::new(0), cursor: Cell::new(floor), floor, ring }
-    }
-
-    /// Returns whether no slot is on the list. O(1).
+    /// Returns whether a signed list or a list beside the slots is empty, or the magazine of a linked list. O(1).
     #[inline(always)]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub(crate) fn is_drained(&self) -> bool {
         self.cursor.get() == self.floor
     }
 
-    /// Returns the offset from the base of the top of a list in the slots, which is not empty. O(1).
+    /// Returns whether the magazine of a linked list is full. O(1).
     #[inline(always)]
-    pub(crate) fn top(&self) -> usize {
-        self.top.get()
+    pub(crate) fn is_full(&self) -> bool {
+        self.cursor.get() == WINDOW
     }
 
-    /// Returns the offset from the base of the top of a list beside the slots. O(1).
-    ///
-    /// # Safety
-    ///
-    /// As [`pop_beside`](Self::pop_beside).
+    /// Returns whether slots of a linked list are in groups. O(1).
     #[inline(always)]
-    pub(crate) unsafe fn top_beside(&self, slots: Slots) -> usize {
-        // SAFETY: the list is not empty, so its last entry was written (I4).
-        unsafe { slots.at(self.cursor.get().wrapping_sub(ENTRY)).cast::<usize>().read() }
+    pub(crate) fn has_groups(&self) -> bool {
+        self.grouped.get() != 0
     }
 
     /// Returns how many slots are on the list, given whether it lies beside the slots. O(1).
     #[inline(always)]
     pub(crate) fn len(&self, beside: bool) -> usize {
         let distance = self.cursor.get() - self.floor;
-        if beside { distance / ENTRY } else { distance }
+        if beside { distance / ENTRY } else { self.grouped.get() + distance }
     }
 
-    /// Forgets all slots. O(1).
-    pub(crate) fn clear(&self) {
+    /// Forgets all slots; the number 0 has the offset `zero` from the base. O(1).
+    pub(crate) fn clear(&self, zero: usize) {
         self.cursor.set(self.floor);
-        self.ring.iter().for_each(|entry| entry.set(0));
+        self.grouped.set(0);
+        self.window.iter().for_each(|entry| entry.set(zero));
     }
 
-    /// Returns the entry of the ring for a depth.
-    #[inline(always)]
-    fn entry(&self, depth: usize) -> &Cell<u32> {
-        // The remainder is below the length, so the index needs no check.
-        &self.ring[depth % RING]
-    }
-
-    /// Puts a slot on a linked list. O(1).
+    /// Returns an entry of the window.
     ///
     /// # Safety
     ///
-    /// The slot at `offset` is valid for writing eight bytes, aligned to four, holds no value, has the number `number`,
-    /// which is not 0, and is not on the list.
+    /// `index` is below `WINDOW`.
     #[inline(always)]
-    pub(crate) unsafe fn push_linked(&self, slots: Slots, offset: usize, number: u32) {
-        let depth = self.cursor.get();
-        let next = self.entry(depth.wrapping_sub(1)).get();
-        let second = self.entry(depth.wrapping_sub(AHEAD)).get();
-        // SAFETY: the caller promises room and alignment, and that nobody needs the bytes.
-        unsafe { slots.at(offset).cast::<Link>().write(Link { next, second }) };
-        self.entry(depth).set(number);
-        self.top.set(offset);
-        self.cursor.set(depth.wrapping_add(1));
+    unsafe fn entry(&self, index: usize) -> &Cell<usize> {
+        debug_assert!(index < WINDOW);
+        // SAFETY: the caller's promise.
+        unsafe { self.window.get_unchecked(index) }
     }
 
-    /// Takes the top off a linked list of numbers up to `bound`. O(1).
+    /// Returns the offset from the base of the top of a linked list, or that of the number 0. O(1).
+    #[inline(always)]
+    pub(crate) fn top_linked(&self) -> usize {
+        // SAFETY: a linked list has a cursor from `GROUP` to `WINDOW` (I1).
+        unsafe { self.entry(self.cursor.get() - 1) }.get()
+    }
+
+    /// Puts a slot on a linked list; `number_at` returns the number of the slot at an offset. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The magazine is not [full](Self::is_full). The slot at `offset` is valid for writing eight bytes, aligned to four,
+    /// holds no value, and is not on the list; `slots` leads to where the slots are now.
+    #[inline(always)]
+    pub(crate) unsafe fn push_linked(&self, slots: Slots, offset: usize, number_at: impl Fn(usize) -> u32) {
+        let cursor = self.cursor.get();
+        // SAFETY: the cursor is from `GROUP` to below `WINDOW` (I1); the caller promises room and alignment in the slot, and
+        // that nobody needs its bytes.
+        unsafe {
+            let next = number_at(self.entry(cursor - 1).get());
+            slots.at(offset).cast::<u32>().write(next);
+            self.entry(cursor).set(offset);
+        }
+        self.cursor.set(cursor + 1);
+    }
+
+    /// Takes the top off a linked list. O(1).
     ///
     /// # Errors
     ///
@@ -190,26 +202,73 @@ impl FreeList {
     ///
     /// # Safety
     ///
-    /// The list is not empty, and `slots` leads to where its slots are now.
+    /// The magazine is not drained, and `slots` leads to where the slots are now.
     #[inline(always)]
-    pub(crate) unsafe fn pop_linked(&self, slots: Slots, bound: usize) -> Result<(), FreelistCorruption> {
-        // SAFETY: the list is not empty, so its top is a slot.
-        let slot = unsafe { slots.at(self.top.get()) };
-        let depth = self.cursor.get();
-        let below = self.entry(depth.wrapping_sub(2)).get();
-        // Stored before the link is compared with it: the compiler would store the equal one, and so wait for the slot.
-        self.top.set(slots.offset(below));
-        self.cursor.set(depth.wrapping_sub(1));
-        // SAFETY: a slot on the list was written by `push_linked`; its bytes are initialised, whatever overwrote them.
-        let link = unsafe { slot.cast::<Link>().read() };
-        let ahead = self.entry(depth.wrapping_sub(AHEAD + 1));
-        if link.second != ahead.get() {
-            if link.second as usize > bound {
-                return Err(FreelistCorruption);
-            }
-            ahead.set(link.second);
+    pub(crate) unsafe fn pop_linked(&self, slots: Slots) -> Result<(), FreelistCorruption> {
+        let cursor = self.cursor.get() - 1;
+        self.cursor.set(cursor);
+        // SAFETY: the cursor is from `GROUP` to below `WINDOW` now. Its entry is that of a slot on the list (I1), which was
+        // written when it was freed; its bytes are initialised, whatever overwrote them.
+        let (next, below) = unsafe {
+            (slots.at(self.entry(cursor).get()).cast::<u32>().read(), self.entry(cursor - 1).get())
+        };
+        if slots.offset(next) == below { Ok(()) } else { Err(FreelistCorruption) }
+    }
+
+    /// Makes the oldest slots of the full magazine of a linked list the last group. O(`GROUP`).
+    ///
+    /// # Safety
+    ///
+    /// The magazine is [full](Self::is_full), and `slots` leads to where the slots are now.
+    #[inline]
+    pub(crate) unsafe fn spill(&self, slots: Slots, number_at: impl Fn(usize) -> u32) {
+        let (last, magazine) = self.window.split_at(GROUP);
+        for (under, entry) in last.iter().zip(magazine) {
+            // SAFETY: the slot is on the list (I1), so it has room for the second word, and nobody else uses it.
+            unsafe { slots.at(entry.get()).cast::<u32>().add(1).write(number_at(under.get())) };
         }
-        if link.next == below { Ok(()) } else { Err(FreelistCorruption) }
+        let window = self.window.as_ptr().cast_mut();
+        // SAFETY: both spans lie in the window, whose entries are cells that nobody has borrowed.
+        unsafe { window.copy_from(window.add(GROUP), WINDOW - GROUP) };
+        self.cursor.set(WINDOW - GROUP);
+        self.grouped.set(self.grouped.get() + GROUP);
+    }
+
+    /// Makes the last group of a linked list the magazine. O(`GROUP`).
+    ///
+    /// # Errors
+    ///
+    /// [`FreelistCorruption`] if a second word was overwritten with a number of no slot up to `bound`: the list can only
+    /// be [cleared](Self::clear).
+    ///
+    /// # Safety
+    ///
+    /// The magazine is drained, the list has groups, and `slots` leads to where the slots are now.
+    #[inline]
+    pub(crate) unsafe fn refill(&self, slots: Slots, bound: usize) -> Result<(), FreelistCorruption> {
+        let (last, magazine) = self.window.split_at(GROUP);
+        let grouped = self.grouped.get() - GROUP;
+        let mut largest = 0;
+        for (under, entry) in last.iter().zip(magazine) {
+            let offset = under.get();
+            entry.set(offset);
+            // SAFETY: the entry is that of a slot on the list (I1), whose second word was written when it left the magazine;
+            // its bytes are initialised, whatever overwrote them.
+            let number = unsafe { slots.at(offset).cast::<u32>().add(1).read() };
+            // The wrapping makes 0, which is no slot, the largest.
+            largest = largest.max(number.wrapping_sub(1));
+            under.set(slots.offset(number));
+        }
+        self.cursor.set(2 * GROUP);
+        self.grouped.set(grouped);
+        // Under the lowest group is nothing, so its second words name no slots.
+        if grouped != 0 && largest as usize >= bound { Err(FreelistCorruption) } else { Ok(()) }
+    }
+
+    /// Returns the offset from the base of the top of a signed list, which is not empty. O(1).
+    #[inline(always)]
+    pub(crate) fn top_signed(&self) -> usize {
+        self.top.get()
     }
 
     /// Puts a slot on a signed list whose top has the number `next`, or 0; `tag` is that of the link. O(1).
@@ -225,7 +284,7 @@ impl FreeList {
         self.cursor.set(self.cursor.get().wrapping_add(1));
     }
 
-    /// Takes the top off a signed list of numbers up to `bound`; `verify` checks a link and its tag. O(1).
+    /// Takes the top off a signed list of numbers up to `bound`, which is not empty; `verify` checks a link and its tag. O(1).
     ///
     /// # Errors
     ///
@@ -244,14 +303,25 @@ impl FreeList {
         // SAFETY: the list is not empty, so its top is a slot that `push_signed` wrote; its bytes are initialised, whatever
         // overwrote them.
         let link = unsafe { slots.at(self.top.get()).cast::<Link>().read() };
-        let depth = self.cursor.get().wrapping_sub(1);
+        let cursor = self.cursor.get() - 1;
         self.top.set(slots.offset(link.next));
-        self.cursor.set(depth);
+        self.cursor.set(cursor);
         // A list that ends early or late was not written by `push_signed` either.
-        if link.next as usize > bound || (link.next == 0) != (depth == 0) {
+        if link.next as usize > bound || (link.next == 0) != (cursor == self.floor) {
             return Err(FreelistCorruption);
         }
         verify(link.next, link.second)
+    }
+
+    /// Returns the offset from the base of the top of a list beside the slots. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As [`pop_beside`](Self::pop_beside).
+    #[inline(always)]
+    pub(crate) unsafe fn top_beside(&self, slots: Slots) -> usize {
+        // SAFETY: the list is not empty, so its last entry was written (I4).
+        unsafe { slots.at(self.cursor.get() - ENTRY).cast::<usize>().read() }
     }
 
     /// Puts a slot on a list beside the slots. O(1).
@@ -265,7 +335,7 @@ impl FreeList {
         let cursor = self.cursor.get();
         // SAFETY: not all slots are on the list (this one is not), so there is room for its entry (I4).
         unsafe { slots.at(cursor).cast::<usize>().write(offset) };
-        self.cursor.set(cursor.wrapping_add(ENTRY));
+        self.cursor.set(cursor + ENTRY);
     }
 
     /// Takes the top off a list beside the slots. O(1).
@@ -275,11 +345,11 @@ impl FreeList {
     /// The list is not empty, and the array is as for [`push_beside`](Self::push_beside).
     #[inline(always)]
     pub(crate) unsafe fn pop_beside(&self) {
-        self.cursor.set(self.cursor.get().wrapping_sub(ENTRY));
+        self.cursor.set(self.cursor.get() - ENTRY);
     }
 
     /// Calls `visit` with every number on a list in the slots, as far as its links lead to numbers up to `bound`; `top` is
-    /// the number of the top. O(depth).
+    /// the number of the top. O(length).
     ///
     /// # Safety
     ///
@@ -292,24 +362,24 @@ impl FreeList {
         mut visit: impl FnMut(u32),
     ) {
         let mut number = top;
-        for _ in 0..self.cursor.get() {
+        for _ in 0..self.len(false) {
             if number == 0 || number as usize > bound {
                 return;
             }
             visit(number);
             // SAFETY: the slot exists, is at least eight bytes long and aligned to four, and was written when it was freed.
-            number = unsafe { slots.at(slots.offset(number)).cast::<Link>().read() }.next;
+            number = unsafe { slots.at(slots.offset(number)).cast::<u32>().read() };
         }
     }
 
-    /// Calls `visit` with the offset of every slot on a list beside the slots. O(depth).
+    /// Calls `visit` with the offset of every slot on a list beside the slots. O(length).
     ///
     /// # Safety
     ///
-    /// The array is as for [`push_beside`](Self::push_beside).
+    /// The array is as for [`push_beside`](Self::push_beside), with the base of `slots`.
     pub(crate) unsafe fn for_each_beside(&self, slots: Slots, mut visit: impl FnMut(usize)) {
         for entry in (self.floor..self.cursor.get()).step_by(ENTRY) {
-            // SAFETY: the entries between the floor and the cursor were written (I4).
+            // SAFETY: the entries from the floor up to the cursor were written (I4).
             visit(unsafe { slots.at(entry).cast::<usize>().read() });
         }
     }

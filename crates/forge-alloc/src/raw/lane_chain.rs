@@ -29,11 +29,11 @@
 //!
 //! # Design
 //!
-//! The format is that of [`FreeList`](super::freelist::FreeList), for the same two reasons: a pop does not wait for the
-//! memory of the slot that the pop before it returned, and what the ring remembers checks every link. The difference is at
-//! the bottom. A free list ends with 0, and its ring is all zeros there; an adopted chain continues into slots that its
-//! owner took over and issued before. So the length and not a link says where it ends, nothing needs rewriting in it, and a
-//! burst of any size changes hands in constant time.
+//! A pop does not wait for the memory of the slot that the pop before it returned: a slot that is popped says which number
+//! enters the ring, [`AHEAD`] pops before it is needed. This is the jump-pointer list of [`FreeList`](super::freelist::FreeList)
+//! slot by slot instead of in bundles, because a slot that is freed elsewhere is linked once and for all. An adopted chain
+//! continues into slots that its owner took over and issued before, so the length and not a link says where it ends, nothing
+//! needs rewriting in it, and a burst of any size changes hands in constant time. What the ring remembers checks every link.
 //!
 //! Somebody who writes to a freed slot forges a link. A number out of bounds is never followed. A forged link that an
 //! adoption follows can mislead fewer than [`AHEAD`] pops, since the `ahead` of the slots above it disagrees; any other is

@@ -136,6 +136,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// which is that of a value, at least 4.
     pub const STRIDE: usize = Shape::<T>::STRIDE;
 
+    /// Whether free slots are linked without a tag.
+    const LINKED: bool = !M::OFF_SLAB && !M::SIGNS;
+
     /// Returns an empty slab of `capacity` slots in one block of `backing`, under the policy `policy`. O(1); no slot is
     /// touched.
     ///
@@ -155,17 +158,18 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             unsafe { backing.deallocate(block, layout) };
             return Err(AllocError);
         }
+        let zero = start.wrapping_sub(Self::STRIDE);
         let free = if M::OFF_SLAB {
             FreeList::beside(start + entries_offset::<T>(capacity))
         } else {
-            FreeList::in_slots()
+            FreeList::in_slots(zero)
         };
         let origin = if M::SIGNS { identity::draw_origin(count) as usize } else { 0 };
         Ok(Self {
             free,
             fresh: Cell::new(0),
             capacity,
-            zero: start.wrapping_sub(Self::STRIDE),
+            zero,
             lost: Cell::new(0),
             corruptions: Cell::new(0),
             signed: [const { Cell::new(0) }; 3],
@@ -281,11 +285,17 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
         let slots = self.aligned_slots()?;
-        if self.free.is_empty() {
-            return self.carve(slots);
+        if self.free.is_drained() {
+            return if Self::LINKED && self.free.has_groups() { self.refill() } else { self.carve(slots) };
         }
-        // SAFETY: the list is not empty, and lies beside these slots if it is of that kind (I1).
-        let top = unsafe { if M::OFF_SLAB { self.free.top_beside(slots) } else { self.free.top() } };
+        let top = if M::OFF_SLAB {
+            // SAFETY: the list is not empty, and lies beside these slots (I1).
+            unsafe { self.free.top_beside(slots) }
+        } else if M::SIGNS {
+            self.free.top_signed()
+        } else {
+            self.free.top_linked()
+        };
         if M::TRACKS && !self.mark(slots, self.number_at(top), true) {
             return self.take_after_corruption(None);
         }
@@ -308,9 +318,26 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
                 let verify = |next, tag| self.verify(self.number_at(top), next, tag);
                 self.free.pop_signed(slots, self.fresh.get(), verify)
             } else {
-                self.free.pop_linked(slots, self.fresh.get())
+                self.free.pop_linked(slots)
             }
         }
+    }
+
+    /// Takes a slot from the list after its magazine was filled again.
+    #[inline(never)]
+    fn refill(&self) -> Option<NonNull<u8>> {
+        // SAFETY: the magazine is drained, and the list has groups and lies in these slots (I1).
+        match unsafe { self.free.refill(self.slots(), self.fresh.get()) } {
+            Ok(()) => self.take(),
+            Err(FreelistCorruption) => self.take_after_corruption(None),
+        }
+    }
+
+    /// Makes room in the magazine of the list.
+    #[inline(never)]
+    fn spill(&self) {
+        // SAFETY: the magazine is full, and the list lies in these slots (I1).
+        unsafe { self.free.spill(self.slots(), |offset| self.number_at(offset)) };
     }
 
     /// Takes the first slot that was never used. O(1).
@@ -338,7 +365,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         let slots = self.slots();
         self.count_corruption();
         if M::TRACKS {
-            self.free.clear();
+            self.free.clear(self.zero);
             if let Some(number) = unlinked {
                 self.mark(slots, number, false);
             }
@@ -347,7 +374,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             }
         } else {
             self.lost.set(self.lost.get() + self.free.len(M::OFF_SLAB) + usize::from(unlinked.is_some()));
-            self.free.clear();
+            self.free.clear(self.zero);
         }
         report::freelist_corruption();
         self.take()
@@ -402,16 +429,19 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Puts a slot that is neither live nor on the free list on that list. O(1).
     #[inline(always)]
     fn link(&self, slots: Slots, offset: usize, number: u32) {
+        if Self::LINKED && self.free.is_full() {
+            self.spill();
+        }
         // SAFETY: the slot has at least eight bytes, is aligned to four, and nobody uses it; the list lies in these slots or
         // beside them (I1).
         unsafe {
             if M::OFF_SLAB {
                 self.free.push_beside(slots, offset);
             } else if M::SIGNS {
-                let next = if self.free.is_empty() { 0 } else { self.number_at(self.free.top()) };
+                let next = if self.free.is_drained() { 0 } else { self.number_at(self.free.top_signed()) };
                 self.free.push_signed(slots, offset, next, self.sign(number, next));
             } else {
-                self.free.push_linked(slots, offset, number);
+                self.free.push_linked(slots, offset, |offset| self.number_at(offset));
             }
         }
     }

@@ -8,10 +8,15 @@ use std::vec::Vec;
 use forge_alloc_core::FreelistCorruption;
 use forge_trace::random::Random;
 
-use super::{FreeList, Slots};
+use super::{FreeList, GROUP, Slots};
 
-const COUNT: usize = 100;
+const COUNT: usize = 200;
 const STRIDE: usize = 12;
+const ZERO: usize = STRIDE.wrapping_neg();
+
+fn number_at(offset: usize) -> u32 {
+    (offset.wrapping_sub(ZERO) / STRIDE) as u32
+}
 
 /// A list over slots of its own, with room for entries behind them, beside the stack that it ought to equal.
 struct Model {
@@ -29,23 +34,28 @@ enum Kind {
 
 impl Model {
     fn new(kind: Kind) -> Self {
-        let list = if kind == Kind::Beside { FreeList::beside(COUNT * STRIDE) } else { FreeList::in_slots() };
+        let list =
+            if kind == Kind::Beside { FreeList::beside(COUNT * STRIDE) } else { FreeList::in_slots(ZERO) };
         let words = COUNT * STRIDE / 8 + COUNT;
         Self { words: vec![MaybeUninit::uninit(); words], list, stack: Vec::new() }
     }
 
     fn slots(&mut self) -> Slots {
         let base = NonNull::new(self.words.as_mut_ptr().cast()).unwrap();
-        Slots { base, zero: STRIDE.wrapping_neg(), stride: STRIDE }
+        Slots { base, zero: ZERO, stride: STRIDE }
     }
 
     fn push(&mut self, kind: Kind, number: u32) {
         let slots = self.slots();
         let offset = slots.offset(number);
+        if kind == Kind::Linked && self.list.is_full() {
+            // SAFETY: the magazine is full, and these are its slots.
+            unsafe { self.list.spill(slots, number_at) };
+        }
         // SAFETY: the slot exists and is not on the list; the words behind the slots are the entries.
         unsafe {
             match kind {
-                Kind::Linked => self.list.push_linked(slots, offset, number),
+                Kind::Linked => self.list.push_linked(slots, offset, number_at),
                 Kind::Signed => {
                     let next = self.stack.last().copied().unwrap_or(0);
                     self.list.push_signed(slots, offset, next, next ^ number);
@@ -57,22 +67,30 @@ impl Model {
     }
 
     fn pop(&mut self, kind: Kind) -> Result<Option<u32>, FreelistCorruption> {
-        assert_eq!(self.list.is_empty(), self.stack.is_empty());
         assert_eq!(self.list.len(kind == Kind::Beside), self.stack.len());
-        let Some(number) = self.stack.pop() else { return Ok(None) };
+        let Some(number) = self.stack.pop() else {
+            assert!(self.list.is_drained() && !self.list.has_groups());
+            return Ok(None);
+        };
         let slots = self.slots();
+        if self.list.is_drained() {
+            assert!(kind == Kind::Linked && self.list.has_groups());
+            // SAFETY: these are the slots of the list.
+            unsafe { self.list.refill(slots, COUNT) }?;
+        }
         // SAFETY: the list is not empty, and these are its slots.
         let top = unsafe {
             match kind {
                 Kind::Beside => self.list.top_beside(slots),
-                Kind::Linked | Kind::Signed => self.list.top(),
+                Kind::Linked => self.list.top_linked(),
+                Kind::Signed => self.list.top_signed(),
             }
         };
         assert_eq!(top, slots.offset(number));
         // SAFETY: as before.
         unsafe {
             match kind {
-                Kind::Linked => self.list.pop_linked(slots, COUNT)?,
+                Kind::Linked => self.list.pop_linked(slots)?,
                 Kind::Signed => self.list.pop_signed(slots, COUNT, |next, tag| {
                     if next ^ number == tag { Ok(()) } else { Err(FreelistCorruption) }
                 })?,
@@ -91,6 +109,9 @@ impl Model {
                 self.list.for_each_beside(slots, |offset| found.push((offset / STRIDE) as u32 + 1));
             } else {
                 let top = self.stack.last().copied().unwrap_or(0);
+                if kind == Kind::Linked {
+                    assert_eq!(number_at(self.list.top_linked()), top);
+                }
                 self.list.for_each_in_slots(slots, COUNT, top, |number| found.push(number));
                 found.reverse();
             }
@@ -102,7 +123,7 @@ impl Model {
 #[test]
 fn random_pushes_and_pops_match_a_stack() {
     for kind in [Kind::Linked, Kind::Signed, Kind::Beside] {
-        for seed in 0..if cfg!(miri) { 2 } else { 50 } {
+        for seed in 0..if cfg!(miri) { 2 } else { 60 } {
             let (mut model, mut random) = (Model::new(kind), Random::new(seed));
             let mut live: Vec<u32> = (1..=COUNT as u32).collect();
             for round in 0..if cfg!(miri) { 400 } else { 4000 } {
@@ -124,7 +145,7 @@ fn random_pushes_and_pops_match_a_stack() {
 
 #[test]
 fn every_change_of_a_next_is_noticed_at_the_pop() {
-    for depth in 1..40 {
+    for depth in 1..70 {
         let mut model = Model::new(Kind::Linked);
         (1..=depth).for_each(|number| model.push(Kind::Linked, number));
         let slots = model.slots();
@@ -137,8 +158,8 @@ fn every_change_of_a_next_is_noticed_at_the_pop() {
                 continue;
             }
             assert_eq!(model.pop(Kind::Linked), Err(FreelistCorruption), "{depth} {forged}");
-            model.list.clear();
-            assert!(model.list.is_empty());
+            model.list.clear(ZERO);
+            assert_eq!(model.list.len(false), 0);
             model.stack.clear();
             (1..=depth).for_each(|number| model.push(Kind::Linked, number));
         }
@@ -147,7 +168,7 @@ fn every_change_of_a_next_is_noticed_at_the_pop() {
 
 #[test]
 fn a_forged_second_word_never_leads_to_a_slot_that_is_not_on_the_list() {
-    const DEPTH: u32 = 40;
+    const DEPTH: u32 = 90;
     for victim in 1..=DEPTH {
         for forged in [0, victim, DEPTH + 5, COUNT as u32, COUNT as u32 + 1, u32::MAX] {
             let mut model = Model::new(Kind::Linked);
@@ -155,6 +176,26 @@ fn a_forged_second_word_never_leads_to_a_slot_that_is_not_on_the_list() {
             let slots = model.slots();
             // SAFETY: the slot is on the list, so its second word is initialised.
             unsafe { slots.at(slots.offset(victim)).cast::<u32>().add(1).write(forged) };
+            // The model compares every popped slot with the stack before it looks at the link.
+            while let Ok(Some(_)) = model.pop(Kind::Linked) {}
+        }
+    }
+}
+
+#[test]
+fn two_words_that_are_forged_to_agree_never_lead_out_of_the_slots() {
+    const DEPTH: u32 = 150;
+    for forged in [0, COUNT as u32 + 1, u32::MAX] {
+        for victim in 2..=DEPTH {
+            let mut model = Model::new(Kind::Linked);
+            (1..=DEPTH).for_each(|number| model.push(Kind::Linked, number));
+            let slots = model.slots();
+            let above = (victim + GROUP as u32 - 1).min(DEPTH);
+            // SAFETY: the slots are on the list, and have room for both words.
+            unsafe {
+                slots.at(slots.offset(victim)).cast::<u32>().write(forged);
+                slots.at(slots.offset(above)).cast::<u32>().add(1).write(forged);
+            }
             // The model compares every popped slot with the stack before it looks at the link.
             while let Ok(Some(_)) = model.pop(Kind::Linked) {}
         }

@@ -70,7 +70,8 @@ impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> LiveSlots<'a, T, B
             if M::OFF_SLAB {
                 slab.free.for_each_beside(slots, |offset| clear(slab.number_at(offset)));
             } else {
-                slab.free.for_each_in_slots(slots, fresh, slab.number_at(slab.free.top()), clear);
+                let top = if M::SIGNS { slab.free.top_signed() } else { slab.free.top_linked() };
+                slab.free.for_each_in_slots(slots, fresh, slab.number_at(top), clear);
             }
         }
     }
