@@ -141,7 +141,7 @@ pub unsafe fn read_word(object: NonNull<Object>) -> u64 {
 /// Makes a contestant of an allocator of `$library`, ours or the reference: `$make` returns one for `$slots` objects.
 macro_rules! allocator_slots {
     ($library:ident, $contestant:ident($allocator:ty), $side:ident, $name:literal, $slots:ident => $make:expr) => {
-        #[doc = concat!("The contestant \"", $name, "\".")]
+        #[doc = concat!("The contestant `", $name, "`.")]
         pub struct $contestant($allocator);
 
         impl $crate::contestants::slabs::Slots for $contestant {

@@ -252,8 +252,8 @@ impl FreeList {
         for (under, entry) in last.iter().zip(magazine) {
             let offset = under.get();
             entry.set(offset);
-            // SAFETY: the entry is that of a slot on the list (I1), whose second word was written when it left the magazine;
-            // its bytes are initialised, whatever overwrote them.
+            // SAFETY: the entry is that of a slot on the list (I1), whose second word was written when it left the magazine. If
+            // a program has written to a free slot, against the contract, it is still a slot, of bytes that mean nothing.
             let number = unsafe { slots.at(offset).cast::<u32>().add(1).read() };
             // The wrapping makes 0, which is no slot, the largest.
             largest = largest.max(number.wrapping_sub(1));

@@ -403,6 +403,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// # Safety
     ///
     /// The slot was issued, and nobody uses it any more. It is live, unless the policy tracks.
+    #[cfg(all(feature = "std", any(unix, windows)))]
     #[inline(always)]
     pub(crate) unsafe fn put(&self, number: u32) {
         // SAFETY: the caller's promises are the callee's.
