@@ -193,7 +193,7 @@ impl FreeList {
         self.cursor.set(cursor + 1);
     }
 
-    /// Takes the top off a linked list. O(1).
+    /// Takes the top off a linked list; `number_at` returns the number of the slot at an offset. O(1).
     ///
     /// # Errors
     ///
@@ -204,7 +204,11 @@ impl FreeList {
     ///
     /// The magazine is not drained, and `slots` leads to where the slots are now.
     #[inline(always)]
-    pub(crate) unsafe fn pop_linked(&self, slots: Slots) -> Result<(), FreelistCorruption> {
+    pub(crate) unsafe fn pop_linked(
+        &self,
+        slots: Slots,
+        number_at: impl Fn(usize) -> u32,
+    ) -> Result<(), FreelistCorruption> {
         let cursor = self.cursor.get() - 1;
         self.cursor.set(cursor);
         // SAFETY: the cursor is from `GROUP` to below `WINDOW` now. Its entry is that of a slot on the list (I1), which was
@@ -212,7 +216,8 @@ impl FreeList {
         let (next, below) = unsafe {
             (slots.at(self.entry(cursor).get()).cast::<u32>().read(), self.entry(cursor - 1).get())
         };
-        if slots.offset(next) == below { Ok(()) } else { Err(FreelistCorruption) }
+        // Numbers and not offsets are compared, because a product may wrap where a word has 32 bits.
+        if next == number_at(below) { Ok(()) } else { Err(FreelistCorruption) }
     }
 
     /// Makes the oldest slots of the full magazine of a linked list the last group. O(`GROUP`).

@@ -28,10 +28,13 @@ fn filters_stand_behind_the_dashes() {
 fn every_test_that_the_quick_form_leaves_out_exists() {
     for part in &QUICK {
         for test in part.skip {
+            let file = |module: &str| {
+                let path = format!("crates/{}/src/{}.rs", part.package, module.replace("::", "/"));
+                crate::workspace::root().join(path)
+            };
             let (module, name) = test.rsplit_once("::").expect("a path");
-            let file = format!("crates/{}/src/{}.rs", part.package, module.replace("::", "/"));
-            let text = std::fs::read_to_string(crate::workspace::root().join(file)).expect("the file exists");
-            assert!(text.contains(&format!("fn {name}()")), "{test}");
+            let text = std::fs::read_to_string(file(module)).unwrap_or_default();
+            assert!(text.contains(&format!("fn {name}()")) || file(test).is_file(), "{test}");
         }
     }
 }

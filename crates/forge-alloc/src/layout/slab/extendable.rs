@@ -56,6 +56,7 @@ mod magazine;
 mod pool;
 mod segment;
 mod segment_map;
+mod values;
 
 use core::array;
 use core::fmt;
@@ -63,10 +64,9 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
-use forge_alloc_core::{AllocError, Allocator, CachePadded, FreelistProtection, NoProtection, NonZeroLayout};
+use forge_alloc_core::{AllocError, CachePadded, FreelistProtection, NoProtection};
 use forge_os::{Native, Os};
 
-use super::slot_box::SlotBox;
 use super::typed;
 use crate::report;
 use crate::thread_slot::{self, SLOTS};
@@ -84,7 +84,7 @@ const MAGAZINES_PER_SEGMENT: usize = 4;
 /// Blocks stay where they are until they are freed. Freeing takes the same time at any number of segments. Up to 31 free
 /// slots per thread are kept at hand for that thread; all such slots together are at most those of one segment.
 ///
-/// The policy `M` protects the free slots of each segment as in a [`Slab`]; `mac_factory` makes one per segment. A policy
+/// The policy `M` protects the free slots of each segment as in a [`Slab`](crate::Slab); `mac_factory` makes one per segment. A policy
 /// that tracks notices every second free, and keeps no slots at hand.
 ///
 /// # Examples
@@ -271,40 +271,6 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         SegmentSlab::<T, M, O>::STRIDE
     }
 
-    /// Puts `value` into a slot and returns the box that owns it. O(1), as an allocation.
-    ///
-    /// # Errors
-    ///
-    /// [`AllocError`] if no slot is free and no segment can be mapped; `value` is dropped and nothing else changes.
-    #[inline]
-    pub fn insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, AllocError>
-    where
-        T: Send,
-        M: Send,
-    {
-        self.try_insert(value).map_err(|_| AllocError)
-    }
-
-    /// Puts `value` into a slot as [`insert`](Self::insert) does, but gives it back if there is none. O(1).
-    ///
-    /// # Errors
-    ///
-    /// `value` itself if no slot is free and no segment can be mapped; nothing changes.
-    #[inline]
-    pub fn try_insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, T>
-    where
-        T: Send,
-        M: Send,
-    {
-        let slot = NonZeroLayout::for_type::<T>().and_then(|layout| self.allocate(layout).ok());
-        let Some(slot) = slot.map(NonNull::cast::<T>) else { return Err(value) };
-        // SAFETY: the block has the layout of a value, is ours alone, and stays so until the box frees it.
-        unsafe {
-            slot.write(value);
-            Ok(SlotBox::from_raw(slot, self))
-        }
-    }
-
     /// Calls `visit` with the place of every live block. O(slots).
     ///
     /// Looking through a place is `unsafe`: not every block need hold a `T`, and its owner may have references to it.
@@ -454,11 +420,14 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
             let retired = self.locked(|pool| {
                 let mut flushed = 0;
                 let mut retired = None;
-                while let (None, true, Some(slot)) = (&retired, flushed < left, magazine.get(flushed)) {
-                    flushed += 1;
-                    // SAFETY: a slot in a magazine was taken from the pool and not handed out (I2); it leaves below.
-                    if let Put::Retired(segment) = unsafe { pool.put(&self.map, &self.shared.counters, slot) }
-                    {
+                while let (None, true, Some(first)) = (&retired, flushed < left, magazine.get(flushed)) {
+                    let others = (flushed + 1..left).map_while(|place| magazine.get(place));
+                    // SAFETY: slots in a magazine are distinct, were taken from the pool and not handed out (I2); they
+                    // leave below.
+                    let (count, put) =
+                        unsafe { pool.put_run(&self.map, &self.shared.counters, first, others) };
+                    flushed += count;
+                    if let Put::Retired(segment) = put {
                         retired = Some(segment);
                     }
                 }

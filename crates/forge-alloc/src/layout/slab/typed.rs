@@ -45,6 +45,7 @@ mod contract;
 pub(crate) mod live;
 mod map;
 pub(super) mod shape;
+mod values;
 
 use core::cell::Cell;
 use core::fmt;
@@ -56,7 +57,6 @@ use forge_alloc_core::{
 };
 
 use super::generational::identity;
-use super::slot_box::SlotBox;
 use crate::raw::freelist::{FreeList, Slots};
 use crate::report;
 use live::LiveSlots;
@@ -223,32 +223,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         &self.backing
     }
 
-    /// Puts `value` into a slot and returns the box that owns it. O(1).
-    ///
-    /// # Errors
-    ///
-    /// [`AllocError`] if no slot is free; `value` is dropped and nothing else changes.
-    #[inline]
-    pub fn insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, AllocError> {
-        self.try_insert(value).map_err(|_| AllocError)
-    }
-
-    /// Puts `value` into a slot as [`insert`](Self::insert) does, but gives it back if none is free. O(1).
-    ///
-    /// # Errors
-    ///
-    /// `value` itself if no slot is free; nothing changes.
-    #[inline]
-    pub fn try_insert(&self, value: T) -> Result<SlotBox<'_, T, Self>, T> {
-        let Some(slot) = self.take() else { return Err(value) };
-        // SAFETY: the slot has room for a value and is aligned for it, ours alone, and stays so until the box frees it as
-        // a block with the layout of a value; the borrow keeps the slab from moving.
-        unsafe {
-            slot.cast::<T>().write(value);
-            Ok(SlotBox::from_raw(slot.cast(), self))
-        }
-    }
-
     /// Returns the place of every live slot, in the order of their addresses. O(capacity) in all with a policy that
     /// tracks; else a slot costs up to O(1 + free slots / 4096).
     ///
@@ -318,7 +292,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
                 let verify = |next, tag| self.verify(self.number_at(top), next, tag);
                 self.free.pop_signed(slots, self.fresh.get(), verify)
             } else {
-                self.free.pop_linked(slots)
+                self.free.pop_linked(slots, |offset| self.number_at(offset))
             }
         }
     }

@@ -97,7 +97,7 @@ impl Model {
         // SAFETY: as before.
         unsafe {
             match kind {
-                Kind::Linked => self.list.pop_linked(slots)?,
+                Kind::Linked => self.list.pop_linked(slots, number_at)?,
                 Kind::Signed => self.list.pop_signed(slots, COUNT, |next, tag| {
                     if next ^ number == tag { Ok(()) } else { Err(FreelistCorruption) }
                 })?,

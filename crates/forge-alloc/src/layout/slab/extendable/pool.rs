@@ -23,6 +23,7 @@
 //! of the lock: nobody waits for the system.
 #![allow(unsafe_code)]
 
+use core::iter;
 use core::ptr::NonNull;
 
 use forge_alloc_core::sync::atomic::{AtomicUsize, Ordering};
@@ -166,23 +167,46 @@ impl<T, M: FreelistProtection, O: Os> Pool<T, M, O> {
         counters: &Counters,
         slot: NonNull<u8>,
     ) -> Put<SegmentSlab<T, M, O>> {
-        let Some(number) = map.find(slot.addr().get()).map(|entry| entry.segment) else {
-            return Put::Foreign;
-        };
-        let Some(segment) = self.directory.get(number) else { return Put::Foreign };
-        let Some(slab) = &segment.slab else { return Put::Foreign };
-        let Some(place) = slab.number_of(slot) else { return Put::Foreign };
-        // SAFETY: the slot was handed out; the rest is the caller's promise.
-        unsafe { slab.put(place) };
+        // SAFETY: the caller's promise.
+        unsafe { self.put_run(map, counters, slot, iter::empty()) }.1
+    }
+
+    /// Puts slots back that nobody uses any more: `first`, and those of `others` up to one of another segment. Returns how
+    /// many that are, and what became of them. O(1) expected for the first, O(1) for each other.
+    ///
+    /// # Safety
+    ///
+    /// As [`put`](Self::put), for each of the slots; they are distinct.
+    #[inline]
+    pub(super) unsafe fn put_run(
+        &mut self,
+        map: &SegmentMap,
+        counters: &Counters,
+        first: NonNull<u8>,
+        others: impl Iterator<Item = NonNull<u8>>,
+    ) -> (usize, Put<SegmentSlab<T, M, O>>) {
+        let foreign = (1, Put::Foreign);
+        let Some(number) = map.find(first.addr().get()).map(|entry| entry.segment) else { return foreign };
+        let Some(segment) = self.directory.get(number) else { return foreign };
+        let Some(slab) = &segment.slab else { return foreign };
+        let mut count = 0;
+        for place in iter::once(first).chain(others).map_while(|slot| slab.number_of(slot)) {
+            // SAFETY: the slot was handed out; the rest is the caller's promise.
+            unsafe { slab.put(place) };
+            count += 1;
+        }
+        if count == 0 {
+            return foreign;
+        }
         let (empty, full) = (slab.is_empty(), segment.is_on(List::Full));
-        Counters::step(&counters.taken, -1);
+        Counters::step(&counters.taken, -(count as isize));
         if empty {
-            return self.settle(number, map, counters);
+            return (count, self.settle(number, map, counters));
         }
         if full {
             self.directory.move_to(number, List::Room);
         }
-        Put::Done
+        (count, Put::Done)
     }
 
     /// Keeps a segment that has become empty, or takes it out of the pool.

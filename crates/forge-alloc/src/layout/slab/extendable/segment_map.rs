@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   granules   |      g      |     g+1     |     g+2     |         a power of two; a segment starts where one starts, and
-//!   segments   |<- A ->|     |<- B ->|     |             |         is no longer
+//!   segments   |<- A ->|     |<- B ->|     |             |         is at most as long
 //!
 //!   table      ..  | base, segment, issued |  -  | ..              the cell of a segment is at home(granule), or is the
 //!                                                                  next one that was empty

@@ -190,7 +190,7 @@ fn the_live_slots_are_listed_in_the_order_of_addresses<M: FreelistProtection>(po
 }
 
 fn random_histories_conform_while_the_slab_moves<M: FreelistProtection>(policy: impl Fn() -> M) {
-    let limits = Limits { live_blocks: 24, size: 16, align: 8, ..Limits::small() };
+    let limits = Limits { live_blocks: 24, size: 16, align: align_of::<u64>(), ..Limits::small() };
     for seed in 0..if cfg!(miri) { 1 } else { 8 } {
         let operations = random_ops(seed, if cfg!(miri) { 60 } else { 2000 }, &limits);
         let slab = inline(20, policy());
@@ -350,19 +350,19 @@ fn a_signed_link_is_worth_nothing_in_another_slot_or_another_slab() {
     // SAFETY: the slots are free and start with a link.
     let (own, foreign, sibling) = unsafe {
         (
-            one.slot(3).cast::<u64>().read(),
-            other.slot(3).cast::<u64>().read(),
-            one.slot(2).cast::<u64>().read(),
+            one.slot(3).cast::<[u32; 2]>().read(),
+            other.slot(3).cast::<[u32; 2]>().read(),
+            one.slot(2).cast::<[u32; 2]>().read(),
         )
     };
-    assert_eq!(own as u32, foreign as u32, "both links lead to the same number");
+    assert_eq!(own[0], foreign[0], "both links lead to the same number");
     assert_ne!(own, foreign, "and their tags differ");
     for replayed in [foreign, sibling] {
         let slab = make();
         let blocks: Vec<_> = (0..4).map(|_| take(&slab)).collect();
         blocks.iter().for_each(|&block| free(&slab, block));
         // SAFETY: the slot is free.
-        unsafe { slab.slot(3).cast::<u64>().write(replayed) };
+        unsafe { slab.slot(3).cast::<[u32; 2]>().write(replayed) };
         take_noticing(&slab).unwrap();
         assert_eq!(slab.corruption_events(), 1);
     }
