@@ -19,7 +19,8 @@
 //!
 //! # Operations
 //!
-//! Everything is O(1) but iteration. Nothing divides, loops, or calls the system; making a slab touches no slot.
+//! Everything is O(1) but iteration; one free and one allocation in sixteen move a group of the free list. Nothing divides or
+//! calls the system; making a slab touches no slot.
 //!
 //! # Design
 //!
