@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
 
-const DEFAULT_CONTESTANTS: [&str; 5] = ["system", "bump", "arena", "shared-bump", "mmap"];
+const DEFAULT_CONTESTANTS: [&str; 6] = ["system", "bump", "arena", "shared-bump", "size-classed", "mmap"];
 const SMALL: &[u8] = b"a 0 100 16 0\nz 1 5000 64 0\nr 0 9000 0\nf 1 0\na 2 24 8 0\nf 2 0\n";
 
 fn laboratory(arguments: &[&str]) -> Output {

@@ -3,12 +3,17 @@
 use std::alloc::System;
 
 use anyhow::{Context as _, Result};
-use forge_alloc::{Arena, BumpArena, MmapBacked, MmapSource, SharedBumpArena};
+use forge_alloc::{
+    Arena, BumpArena, FINE_CLASS_SIZES_24, MmapBacked, MmapSource, SharedBumpArena, SizeClassed,
+};
 
 use super::adapter::GlobalAllocAdapter;
 use super::mapping_per_block::MappingPerBlock;
 use super::{Contestant, region};
 use crate::trial::Trial;
+
+/// The number of classes of `SizeClassed::with_fine_classes`.
+const CLASSES: usize = FINE_CLASS_SIZES_24.len();
 
 const NEVER_REUSES: &str = "never reuses memory";
 
@@ -40,12 +45,31 @@ pub(super) static CONTESTANTS: &[Contestant] = &[
         },
     },
     Contestant {
+        name: "size-classed",
+        about: "SizeClassed, four classes to a doubling up to 1 KiB, over one mapping, which takes the rest like `bump`",
+        note: "reuses blocks of up to 1 KiB",
+        run: |trial| trial.run(|| size_classed(trial)),
+    },
+    Contestant {
         name: "mmap",
         about: "one mapping of the operating system per block: what an allocator is there to avoid",
         note: "a system call per call",
         run: |trial| trial.run(|| Ok(MappingPerBlock)),
     },
 ];
+
+/// Returns a pool each class of which has room for all blocks that live at once.
+fn size_classed(trial: &Trial) -> Result<SizeClassed<MmapBacked, CLASSES>> {
+    let stats = trial.stats();
+    let slots = stats.peak_live_blocks.max(1);
+    // A class may be padded by its alignment, at most its size.
+    let classes = FINE_CLASS_SIZES_24.iter().sum::<usize>().saturating_mul(slots.saturating_add(1));
+    let bytes = classes.saturating_add(region::bytes_without_reuse(stats));
+    let backing =
+        MmapBacked::new(bytes).with_context(|| format!("cannot map {bytes} bytes for size classes"))?;
+    let slots = u32::try_from(slots).context("more blocks live at once than a class has slots")?;
+    SizeClassed::with_fine_classes(backing, slots).context("the mapping has no room for the classes")
+}
 
 fn mapping(trial: &Trial) -> Result<MmapBacked> {
     let bytes = region::bytes_without_reuse(trial.stats());
