@@ -11,6 +11,37 @@ use forge_alloc_core::{
 
 use super::{Place, SizeClassed};
 
+impl<B: Allocator + FixedRange, const CLASSES: usize> SizeClassed<B, CLASSES> {
+    /// Resizes a block: in its slot, or in the backing by `within`, and by a move where that is refused.
+    ///
+    /// # Safety
+    ///
+    /// As [`Allocator::grow`] or [`Allocator::shrink`], whichever `within` calls.
+    #[inline(always)]
+    unsafe fn resized(
+        &self,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+        within: impl FnOnce(&B) -> Result<NonNull<[u8]>, AllocError>,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the block is live in the place found for it, with its layout; the caller promises the rest.
+        unsafe {
+            match self.place_of(ptr, old) {
+                Place::Slot(class, number) => match self.kept(class, ptr, number, new) {
+                    Some(slot) => Ok(slot),
+                    None => relocate(self, ptr, old, new),
+                },
+                Place::Backing => match within(&self.backing) {
+                    Ok(block) => Ok(block),
+                    Err(_) => self.leave_backing(ptr, old, new),
+                },
+                Place::Nowhere => Err(AllocError),
+            }
+        }
+    }
+}
+
 // SAFETY: an address of a slot that was handed out is found in its class, and everything else outside of the regions
 // reaches the backing, with the layout that the backing knows (I2). The type is not `Sync`.
 unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Deallocator for SizeClassed<B, CLASSES> {
@@ -56,20 +87,8 @@ unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Allocator for SizeC
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is live in the place found for it, with its layout; the caller promises the rest.
-        unsafe {
-            match self.place_of(ptr, old) {
-                Place::Slot(class, number) => match self.kept(class, ptr, number, new) {
-                    Some(slot) => Ok(slot),
-                    None => relocate(self, ptr, old, new),
-                },
-                Place::Backing => match self.backing.grow(ptr, old, new) {
-                    Ok(block) => Ok(block),
-                    Err(_) => self.leave_backing(ptr, old, new),
-                },
-                Place::Nowhere => Err(AllocError),
-            }
-        }
+        // SAFETY: the caller's promises are the callee's; the backing is asked about a live block of its own.
+        unsafe { self.resized(ptr, old, new, |backing| backing.grow(ptr, old, new)) }
     }
 
     #[inline]
@@ -105,20 +124,8 @@ unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Allocator for SizeC
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is live in the place found for it, with its layout; the caller promises the rest.
-        unsafe {
-            match self.place_of(ptr, old) {
-                Place::Slot(class, number) => match self.kept(class, ptr, number, new) {
-                    Some(slot) => Ok(slot),
-                    None => relocate(self, ptr, old, new),
-                },
-                Place::Backing => match self.backing.shrink(ptr, old, new) {
-                    Ok(block) => Ok(block),
-                    Err(_) => self.leave_backing(ptr, old, new),
-                },
-                Place::Nowhere => Err(AllocError),
-            }
-        }
+        // SAFETY: the caller's promises are the callee's; the backing is asked about a live block of its own.
+        unsafe { self.resized(ptr, old, new, |backing| backing.shrink(ptr, old, new)) }
     }
 
     /// Returns the size of the slot, or what the backing says about a block of its own.
