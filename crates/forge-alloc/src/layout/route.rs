@@ -196,7 +196,38 @@ impl<P: Allocator + FixedRange, S: Allocator> WithFallback<P, S> {
         block
     }
 
-    /// Moves a block of the primary, which refused to resize it, to the secondary.
+    /// Resizes a block in the half that owns it, by `within_primary` or `within_secondary`; if that half refuses, moves it to
+    /// the other. The bytes past the old size are zero if `zeroed`, which the two closures see to for their half.
+    ///
+    /// # Safety
+    ///
+    /// As the resize of the router that the closures pass on, for a block of the layout `old` that shall have `new`.
+    #[inline(always)]
+    unsafe fn resized(
+        &self,
+        ptr: NonNull<u8>,
+        [old, new]: [NonZeroLayout; 2],
+        zeroed: bool,
+        within_primary: impl FnOnce(&P) -> Result<NonNull<[u8]>, AllocError>,
+        within_secondary: impl FnOnce(&S) -> Result<NonNull<[u8]>, AllocError>,
+    ) -> Result<NonNull<[u8]>, AllocError> {
+        // SAFETY: the block is live in the half that it is routed to (I1, I2); a refusal leaves it live there.
+        unsafe {
+            if self.primary.contains(ptr) {
+                match within_primary(&self.primary) {
+                    Ok(block) => Ok(self.of_primary(block)),
+                    Err(_) => self.leave_primary(ptr, old, new, zeroed),
+                }
+            } else {
+                match within_secondary(&self.secondary) {
+                    Ok(block) => Ok(self.demand_apart(block)),
+                    Err(_) => self.enter_primary(ptr, old, new, zeroed),
+                }
+            }
+        }
+    }
+
+    /// Moves a block that the primary refuses to resize to the secondary; the bytes past the old size are zero if `zeroed`.
     ///
     /// # Safety
     ///
@@ -208,14 +239,19 @@ impl<P: Allocator + FixedRange, S: Allocator> WithFallback<P, S> {
         ptr: NonNull<u8>,
         old: NonZeroLayout,
         new: NonZeroLayout,
+        zeroed: bool,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate_from_secondary(new)?;
+        let block = if zeroed {
+            self.allocate_zeroed_from_secondary(new)
+        } else {
+            self.allocate_from_secondary(new)
+        }?;
         // SAFETY: the new block is fresh and as long as `new`; the caller promises the rest.
         unsafe { hand_over(&self.primary, ptr, old, block, new) };
         Ok(block)
     }
 
-    /// Moves a block of the secondary, which refused to resize it, to the primary.
+    /// Moves a block that the secondary refuses to resize to the primary; the bytes past the old size are zero if `zeroed`.
     ///
     /// # Safety
     ///
@@ -227,46 +263,10 @@ impl<P: Allocator + FixedRange, S: Allocator> WithFallback<P, S> {
         ptr: NonNull<u8>,
         old: NonZeroLayout,
         new: NonZeroLayout,
+        zeroed: bool,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.of_primary(self.primary.allocate(new)?);
-        // SAFETY: the new block is fresh and as long as `new`; the caller promises the rest.
-        unsafe { hand_over(&self.secondary, ptr, old, block, new) };
-        Ok(block)
-    }
-
-    /// Moves a block as [`leave_primary`](Self::leave_primary) does; the bytes past the old size are zero.
-    ///
-    /// # Safety
-    ///
-    /// As [`leave_primary`](Self::leave_primary), and `new.size() >= old.size()`.
-    #[cold]
-    #[inline(never)]
-    unsafe fn leave_primary_zeroed(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.allocate_zeroed_from_secondary(new)?;
-        // SAFETY: the new block is fresh and as long as `new`; the caller promises the rest.
-        unsafe { hand_over(&self.primary, ptr, old, block, new) };
-        Ok(block)
-    }
-
-    /// Moves a block as [`enter_primary`](Self::enter_primary) does; the bytes past the old size are zero.
-    ///
-    /// # Safety
-    ///
-    /// As [`enter_primary`](Self::enter_primary), and `new.size() >= old.size()`.
-    #[cold]
-    #[inline(never)]
-    unsafe fn enter_primary_zeroed(
-        &self,
-        ptr: NonNull<u8>,
-        old: NonZeroLayout,
-        new: NonZeroLayout,
-    ) -> Result<NonNull<[u8]>, AllocError> {
-        let block = self.of_primary(self.primary.allocate_zeroed(new)?);
+        let block = if zeroed { self.primary.allocate_zeroed(new) } else { self.primary.allocate(new) }?;
+        let block = self.of_primary(block);
         // SAFETY: the new block is fresh and as long as `new`; the caller promises the rest.
         unsafe { hand_over(&self.secondary, ptr, old, block, new) };
         Ok(block)
@@ -338,19 +338,15 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is live in the half that it is routed to (I1, I2); a refusal leaves it live there.
+        // SAFETY: the caller's promises are the callee's; each half is asked about a live block of its own.
         unsafe {
-            if self.primary.contains(ptr) {
-                match self.primary.grow(ptr, old, new) {
-                    Ok(block) => Ok(self.of_primary(block)),
-                    Err(_) => self.leave_primary(ptr, old, new),
-                }
-            } else {
-                match self.secondary.grow(ptr, old, new) {
-                    Ok(block) => Ok(self.demand_apart(block)),
-                    Err(_) => self.enter_primary(ptr, old, new),
-                }
-            }
+            self.resized(
+                ptr,
+                [old, new],
+                false,
+                |primary| primary.grow(ptr, old, new),
+                |secondary| secondary.grow(ptr, old, new),
+            )
         }
     }
 
@@ -361,19 +357,15 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is live in the half that it is routed to (I1, I2); a refusal leaves it live there.
+        // SAFETY: the caller's promises are the callee's; each half is asked about a live block of its own.
         unsafe {
-            if self.primary.contains(ptr) {
-                match self.primary.grow_zeroed(ptr, old, new) {
-                    Ok(block) => Ok(self.of_primary(block)),
-                    Err(_) => self.leave_primary_zeroed(ptr, old, new),
-                }
-            } else {
-                match self.secondary.grow_zeroed(ptr, old, new) {
-                    Ok(block) => Ok(self.demand_apart(block)),
-                    Err(_) => self.enter_primary_zeroed(ptr, old, new),
-                }
-            }
+            self.resized(
+                ptr,
+                [old, new],
+                true,
+                |primary| primary.grow_zeroed(ptr, old, new),
+                |secondary| secondary.grow_zeroed(ptr, old, new),
+            )
         }
     }
 
@@ -384,19 +376,15 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
         old: NonZeroLayout,
         new: NonZeroLayout,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        // SAFETY: the block is live in the half that it is routed to (I1, I2); a refusal leaves it live there.
+        // SAFETY: the caller's promises are the callee's; each half is asked about a live block of its own.
         unsafe {
-            if self.primary.contains(ptr) {
-                match self.primary.shrink(ptr, old, new) {
-                    Ok(block) => Ok(self.of_primary(block)),
-                    Err(_) => self.leave_primary(ptr, old, new),
-                }
-            } else {
-                match self.secondary.shrink(ptr, old, new) {
-                    Ok(block) => Ok(self.demand_apart(block)),
-                    Err(_) => self.enter_primary(ptr, old, new),
-                }
-            }
+            self.resized(
+                ptr,
+                [old, new],
+                false,
+                |primary| primary.shrink(ptr, old, new),
+                |secondary| secondary.shrink(ptr, old, new),
+            )
         }
     }
 
