@@ -149,12 +149,52 @@ pub unsafe trait Allocator: Deallocator {
         unsafe { relocate(self, ptr, old, new) }
     }
 
+    /// Returns whether a [`grow`](Self::grow) with these arguments, or a [`shrink`](Self::shrink) if the new size is smaller,
+    /// as the caller's next call about this block, would succeed and leave the block where it is. O(1); changes nothing. For
+    /// equal sizes a yes holds for both.
+    ///
+    /// A yes binds: no other call in between, of another thread or about another block, takes it back, except calls of
+    /// this thread that allocate. The default is to promise nothing. A wrapper that has to do something to the old bytes
+    /// before they are given up asks, and moves the block itself if the answer is no.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is a live block of this allocator and `old` its layout.
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        let _ = (ptr, old, new);
+        false
+    }
+
     /// Forgets every block at once, where the allocator can do that (arenas can).
     ///
     /// # Errors
     ///
     /// [`AllocError`] if the allocator cannot; nothing changes.
     fn reset(&mut self) -> Result<(), AllocError> {
+        Err(AllocError)
+    }
+
+    /// Returns whether [`reset`](Self::reset) would succeed now. O(1).
+    fn can_reset(&self) -> bool {
+        false
+    }
+
+    /// Passes to `visit` every span of memory that may hold bytes of blocks, live ones and those that were freed since the
+    /// last reset; `visit` may overwrite them. O(spans).
+    ///
+    /// What wipes memory calls it before the allocator is reset or dropped. The default is not to know.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if the allocator does not know; nothing was visited.
+    ///
+    /// # Safety
+    ///
+    /// No block is used any more, and none is freed or resized: the allocator is only [reset](Self::reset), if it
+    /// [can be](Self::can_reset), visited again, or dropped.
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        let _ = visit;
         Err(AllocError)
     }
 

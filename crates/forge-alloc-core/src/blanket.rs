@@ -14,7 +14,7 @@ use crate::{AllocError, Allocator, Deallocator, NonZeroLayout};
 
 /// Implements the contract for a pointer type by forwarding every method to the referent.
 macro_rules! forward_through {
-    ($(#[$gate:meta])* [$($pointer:tt)*] $($reset:item)?) => {
+    ($(#[$gate:meta])* [$($pointer:tt)*] $($reset:item)*) => {
         $(#[$gate])*
         // SAFETY: every call reaches the one referent, which keeps the contract.
         unsafe impl<A: Deallocator + ?Sized> Deallocator for $($pointer)* {
@@ -71,7 +71,18 @@ macro_rules! forward_through {
                 unsafe { (**self).shrink(ptr, old, new) }
             }
 
-            $($reset)?
+            #[inline]
+            unsafe fn stays_in_place(
+                &self,
+                ptr: NonNull<u8>,
+                old: NonZeroLayout,
+                new: NonZeroLayout,
+            ) -> bool {
+                // SAFETY: the caller's promises are the callee's.
+                unsafe { (**self).stays_in_place(ptr, old, new) }
+            }
+
+            $($reset)*
 
             #[inline]
             unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
@@ -98,11 +109,33 @@ forward_through!([&mut A]
     fn reset(&mut self) -> Result<(), AllocError> {
         (**self).reset()
     }
+
+    #[inline]
+    fn can_reset(&self) -> bool {
+        (**self).can_reset()
+    }
+
+    #[inline]
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { (**self).visit_spans(visit) }
+    }
 );
 forward_through!(#[cfg(feature = "alloc")] [Box<A>]
     #[inline]
     fn reset(&mut self) -> Result<(), AllocError> {
         (**self).reset()
+    }
+
+    #[inline]
+    fn can_reset(&self) -> bool {
+        (**self).can_reset()
+    }
+
+    #[inline]
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { (**self).visit_spans(visit) }
     }
 );
 forward_through!(#[cfg(feature = "alloc")] [Rc<A>]);

@@ -19,6 +19,17 @@
 //! off for good. A wrapper whose promise is attached to `allocate` and `deallocate` (a canary, a scrubber) sets
 //! [`FixedRange::CARVABLE`] to `false`: an arena over it would silently switch the promise off, so it does not build.
 //!
+//! # Bookkeeping elsewhere
+//!
+//! ```text
+//!   base                    base + size                  split span
+//!    | values, nothing else      | guard: a touch faults      | what the layout knows about them |
+//! ```
+//!
+//! A range may hold a second span, far from its bytes, for what a layout has to remember about them ([`FixedRange::SPLIT`]),
+//! and may end at memory that cannot be touched ([`FixedRange::GUARDED`]). A layout that knows of these uses them: a slab
+//! keeps its list and its map in the split span, and puts its last slot against the guard.
+//!
 //! # Design
 //!
 //! The trait is `unsafe` to implement: layouts dereference what it returns. A safe trait would let a program without
@@ -45,7 +56,11 @@ use crate::AllocError;
 /// - `base`, `size`, `committed`, `commit` and `contains` may be called from several threads at once through shared
 ///   references, whether or not the type is `Sync`;
 /// - the bytes stay valid until the value is dropped; after a move the byte at each offset is what it was, and if the type
-///   is also an allocator, a block of before the move may be freed at its offset.
+///   is also an allocator, a block of before the move may be freed at its offset;
+/// - if `GUARDED`, a touch of the byte at `base() + size()` faults for as long as the value lives, and moves leave the
+///   bytes where they are;
+/// - after a successful `claim_split(bytes)` the split span has at least so many bytes, is aligned to 16, stays at its
+///   address until the value is dropped, overlaps nothing else, and is written by nobody but the claimant.
 pub unsafe trait FixedRange {
     /// The alignment in bytes that `base()` is known to have at compile time; a power of two.
     const BASE_ALIGN: usize = 1;
@@ -55,6 +70,12 @@ pub unsafe trait FixedRange {
 
     /// Whether some bytes may have to be [committed](Self::commit) before they are touched; if `false`, none has to be.
     const MUST_COMMIT: bool = false;
+
+    /// Whether a touch of the byte behind the range faults.
+    const GUARDED: bool = false;
+
+    /// Whether there is a second span for the bookkeeping of a layout.
+    const SPLIT: bool = false;
 
     /// Returns the first byte of the range. O(1).
     fn base(&self) -> NonNull<u8>;
@@ -101,5 +122,22 @@ pub unsafe trait FixedRange {
     #[inline]
     fn claim(&mut self) -> Result<(), AllocError> {
         Ok(())
+    }
+
+    /// Returns the first byte of the split span; meaningless before it was [claimed](Self::claim_split). O(1).
+    #[inline]
+    fn split_base(&self) -> NonNull<u8> {
+        NonNull::dangling()
+    }
+
+    /// Takes the split span, with at least `bytes` bytes, for the bookkeeping of one layout.
+    ///
+    /// # Errors
+    ///
+    /// [`AllocError`] if there is none, if it is taken or in use already, or if it cannot be made so long; nothing changes.
+    #[inline]
+    fn claim_split(&mut self, bytes: usize) -> Result<(), AllocError> {
+        let _ = bytes;
+        Err(AllocError)
     }
 }

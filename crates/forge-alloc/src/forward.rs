@@ -12,6 +12,8 @@ macro_rules! forward_range {
     ($field:ident: $range:ty) => {
         const BASE_ALIGN: usize = <$range>::BASE_ALIGN;
         const MUST_COMMIT: bool = <$range>::MUST_COMMIT;
+        const GUARDED: bool = <$range>::GUARDED;
+        const SPLIT: bool = <$range>::SPLIT;
 
         #[inline(always)]
         fn base(&self) -> NonNull<u8> {
@@ -31,6 +33,16 @@ macro_rules! forward_range {
         #[inline]
         fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
             self.$field.commit(offset, len)
+        }
+
+        #[inline(always)]
+        fn split_base(&self) -> NonNull<u8> {
+            self.$field.split_base()
+        }
+
+        #[inline]
+        fn claim_split(&mut self, bytes: usize) -> Result<(), AllocError> {
+            self.$field.claim_split(bytes)
         }
     };
 }
@@ -90,7 +102,7 @@ macro_rules! forward_deallocator {
     };
 }
 
-/// Expands to the items of `Allocator`, except `reset`, of a type whose field `$field` is the allocator.
+/// Expands to the items of `Allocator`, except those of `forward_reset`, of a type whose field `$field` is the allocator.
 macro_rules! forward_allocator {
     ($field:ident) => {
         #[inline(always)]
@@ -137,11 +149,24 @@ macro_rules! forward_allocator {
         }
 
         #[inline]
+        unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.stays_in_place(ptr, old, new) }
+        }
+
+        #[inline]
         unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
             // SAFETY: the caller's promises are the callee's.
             unsafe { self.$field.usable_size(ptr, layout) }
         }
 
+        $crate::forward::forward_totals!($field);
+    };
+}
+
+/// Expands to the items of `Allocator` about the allocator as a whole, of a type whose field `$field` is the allocator.
+macro_rules! forward_totals {
+    ($field:ident) => {
         #[inline]
         fn capacity_bytes(&self) -> Option<usize> {
             self.$field.capacity_bytes()
@@ -150,6 +175,34 @@ macro_rules! forward_allocator {
         #[inline]
         fn corruption_events(&self) -> u64 {
             self.$field.corruption_events()
+        }
+    };
+}
+
+/// Expands to the items of `Allocator` that need the allocator for themselves, of a type that owns it in its field `$field`.
+macro_rules! forward_reset {
+    ($field:ident) => {
+        #[inline]
+        fn reset(&mut self) -> Result<(), AllocError> {
+            self.$field.reset()
+        }
+
+        $crate::forward::forward_visit!($field);
+    };
+}
+
+/// Expands to the items of `forward_reset` but `reset` itself.
+macro_rules! forward_visit {
+    ($field:ident) => {
+        #[inline]
+        fn can_reset(&self) -> bool {
+            self.$field.can_reset()
+        }
+
+        #[inline]
+        unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.visit_spans(visit) }
         }
     };
 }
@@ -239,4 +292,10 @@ macro_rules! forward_to_value {
     };
 }
 
-pub(crate) use {forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value};
+pub(crate) use {
+    forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value,
+    forward_totals,
+};
+// For the owners among the wrappers.
+#[allow(unused_imports, reason = "which wrappers exist depends on the features")]
+pub(crate) use {forward_reset, forward_visit};

@@ -62,8 +62,14 @@ extern crate alloc;
 
 mod backing;
 mod forward;
+mod hardening;
 mod layout;
+mod observe;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod placement;
 mod raw;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod recipes;
 mod report;
 #[cfg(all(target_has_atomic = "ptr", any(feature = "std", loom)))]
 mod thread_slot;
@@ -110,6 +116,7 @@ pub use layout::slab::size_classed::{ClassTable, DEFAULT_CLASS_SIZES_8, FINE_CLA
 pub use layout::slab::slot_box::SlotBox;
 pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;
+pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

@@ -151,6 +151,8 @@ pub(crate) enum Defect {
     LeavesRange,
     /// Frees count as corruption.
     ReportsCorruption,
+    /// A resize that was promised to stay in place moves the block.
+    MovesDespitePromise,
 }
 
 /// A bump allocator that never reuses memory and has one defect.
@@ -271,6 +273,10 @@ unsafe impl Allocator for Broken {
             return self.dirty(new);
         }
         Ok(NonNull::slice_from_raw_parts(ptr, new.size().get()))
+    }
+
+    unsafe fn stays_in_place(&self, _: NonNull<u8>, _: NonZeroLayout, _: NonZeroLayout) -> bool {
+        self.defect == Defect::MovesDespitePromise
     }
 
     unsafe fn usable_size(&self, _: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {

@@ -14,6 +14,7 @@
 //! - the contents of a block survive until it is freed, through resizes, failures and moves of the allocator;
 //! - zero-filled means zero-filled, for allocations and for the tail of a zeroed grow;
 //! - an error leaves the old block alive and intact;
+//! - a resize that `stays_in_place` has promised leaves the block where it is;
 //! - blocks are freed with the layout that was asked for, however long the slice was (memory fitting);
 //! - `usable_size` is at least the size, and all usable bytes can be written;
 //! - `capacity_bytes` is not exceeded, and `corruption_events` does not move.
@@ -247,6 +248,8 @@ impl<A: Allocator + StableAddress> Shadow<A> {
         };
         let Ok(layout) = Op::layout_of(size, self.next_align(&old)) else { return Ok(Step::Skipped) };
         let kept = old.layout.size().min(layout.size()).get();
+        // SAFETY: the block is live with this layout (shadow I1).
+        let promised = unsafe { self.allocator.stays_in_place(old.ptr, old.layout, layout) };
         let result = if layout.size() < old.layout.size() {
             // SAFETY: the block is live with this layout (shadow I1), and the new size is smaller.
             unsafe { self.allocator.shrink(old.ptr, old.layout, layout) }
@@ -257,6 +260,10 @@ impl<A: Allocator + StableAddress> Shadow<A> {
             // SAFETY: the block is live with this layout (shadow I1), and the new size is not smaller.
             unsafe { self.allocator.grow(old.ptr, old.layout, layout) }
         };
+        if promised && result.map(NonNull::cast) != Ok(old.ptr) {
+            let detail = format!("{result:?} of {:#x}, {:?} to {layout:?}", old.ptr.addr(), old.layout);
+            return Err(self.violation(id, Promise::InPlace, detail));
+        }
         let Ok(issued) = result else {
             self.check_content(&old, old.layout.size().get(), "after a failed resize")?;
             return Ok(Step::Failed);

@@ -186,6 +186,36 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
         unsafe { self.cursor.shrink_in_place(range, ptr, old, new) }
     }
 
+    /// Returns whether a resize would leave the block where it is.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is a live block of this cursor over `range`, and `old` its layout.
+    #[inline]
+    pub(super) unsafe fn stays_in_place<R: FixedRange>(
+        &self,
+        range: &R,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> bool {
+        // SAFETY: the caller's promises are the callee's.
+        Self::serves(new) && unsafe { self.cursor.stays_in_place(range, ptr, old, new) }
+    }
+
+    /// Passes the bytes up to the cursor to `visit`; an error if the cursor is turned off.
+    pub(super) fn visit_used<R: FixedRange>(
+        &self,
+        range: &R,
+        visit: &mut dyn FnMut(NonNull<[u8]>),
+    ) -> Result<(), AllocError> {
+        if self.is_claimed() {
+            return Err(AllocError);
+        }
+        self.cursor.visit_used(range, visit);
+        Ok(())
+    }
+
     /// Returns whether the alignment of `layout` is within the bound.
     #[inline(always)]
     fn serves(layout: NonZeroLayout) -> bool {
@@ -193,7 +223,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     }
 
     #[inline]
-    fn is_claimed(&self) -> bool {
+    pub(super) fn is_claimed(&self) -> bool {
         self.dirty.get() == CLAIMED
     }
 
@@ -300,8 +330,31 @@ macro_rules! bump_its_own_bytes {
             }
 
             #[inline]
+            unsafe fn stays_in_place(
+                &self,
+                ptr: NonNull<u8>,
+                old: NonZeroLayout,
+                new: NonZeroLayout,
+            ) -> bool {
+                // SAFETY: the caller's promises are the callee's.
+                unsafe { self.own.stays_in_place(self, ptr, old, new) }
+            }
+
+            #[inline]
             fn reset(&mut self) -> Result<(), AllocError> {
                 self.own.reset()
+            }
+
+            #[inline]
+            fn can_reset(&self) -> bool {
+                !self.own.is_claimed()
+            }
+
+            unsafe fn visit_spans(
+                &mut self,
+                visit: &mut dyn FnMut(NonNull<[u8]>),
+            ) -> Result<(), AllocError> {
+                self.own.visit_used(self, visit)
             }
 
             #[inline]

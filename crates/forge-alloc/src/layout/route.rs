@@ -184,7 +184,7 @@ impl<P: Allocator + FixedRange, S: Allocator> WithFallback<P, S> {
     #[inline]
     fn demand_apart(&self, block: NonNull<[u8]>) -> NonNull<[u8]> {
         if self.primary.contains(block.cast()) {
-            report::fatal_secondary_overlap();
+            report::fatal_secondary_overlap(block.cast());
         }
         block
     }
@@ -385,6 +385,18 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
                 |primary| primary.shrink(ptr, old, new),
                 |secondary| secondary.shrink(ptr, old, new),
             )
+        }
+    }
+
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        // SAFETY: the block is live in the half that it is routed to (I1, I2), with this layout.
+        unsafe {
+            if self.primary.contains(ptr) {
+                self.primary.stays_in_place(ptr, old, new)
+            } else {
+                self.secondary.stays_in_place(ptr, old, new)
+            }
         }
     }
 

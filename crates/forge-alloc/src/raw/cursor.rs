@@ -197,6 +197,35 @@ impl BumpCursor {
         Some(NonNull::slice_from_raw_parts(start, new.size().get()))
     }
 
+    /// Returns whether a resize of the block at `ptr` would leave it where it is, without committing more of the range.
+    ///
+    /// # Safety
+    ///
+    /// `ptr` is a live block of this cursor's range, and `old` its layout.
+    #[inline]
+    pub(crate) unsafe fn stays_in_place<R: FixedRange>(
+        &self,
+        range: &R,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> bool {
+        if new.size() < old.size() {
+            return stays_aligned(ptr, old, new);
+        }
+        let start = ptr.addr().get() - range.base().addr().get();
+        let last = start + old.size().get() == self.next.get();
+        // `start <= isize::MAX` (I1) and so is the new size, so the sum does not overflow.
+        last && start + new.size().get() <= range.committed() && stays_aligned(ptr, old, new)
+    }
+
+    /// Passes the bytes up to the cursor, if there are any, to `visit`.
+    pub(crate) fn visit_used<R: FixedRange>(&self, range: &R, visit: &mut dyn FnMut(NonNull<[u8]>)) {
+        if self.next.get() != 0 {
+            visit(NonNull::slice_from_raw_parts(range.base(), self.next.get()));
+        }
+    }
+
     /// Makes the block at `ptr` free again if it is the last one; otherwise its bytes wait for a rewind.
     ///
     /// # Safety

@@ -234,6 +234,29 @@ impl FrameStack {
         Some(NonNull::slice_from_raw_parts(unsafe { range.base().add(start) }, size))
     }
 
+    /// Returns whether a resize of the live block at `ptr` to `new` would leave it where it is, without committing more of
+    /// the range.
+    #[inline]
+    pub(crate) fn stays_in_place<R: FixedRange>(
+        &self,
+        range: &R,
+        ptr: NonNull<u8>,
+        old: NonZeroLayout,
+        new: NonZeroLayout,
+    ) -> bool {
+        let (start, size) = (offset_of(range, ptr), new.size().get());
+        let fits = || {
+            let room = self.floor.get().min(range.committed());
+            start >= self.top.get() && start < room && size <= room - start
+        };
+        is_aligned(ptr.addr().get(), new.align().get()) && (new.size() < old.size() || fits())
+    }
+
+    /// Passes the bytes up to the end of the top block, if there are any, to `visit`.
+    pub(crate) fn visit_used<R: FixedRange>(&self, range: &R, visit: &mut dyn FnMut(NonNull<[u8]>)) {
+        self.cursor.visit_used(range, visit);
+    }
+
     /// Marks the block that contains the offset `start` dead. O(log n).
     ///
     /// # Safety
@@ -277,7 +300,7 @@ impl FrameStack {
     /// Returns whether another layout owns the range. In every other state `floor` is above 0: the range is not empty,
     /// and a record lies above the end of its block.
     #[inline]
-    fn is_claimed(&self) -> bool {
+    pub(crate) fn is_claimed(&self) -> bool {
         self.floor.get() == 0
     }
 }

@@ -21,7 +21,7 @@
 //! - (I2) *Linked:* the second word of the slot at place `k` of a group is the number of the slot at place `k` of the group
 //!   under it, or 0 if there is none. All such numbers are at most the `bound` of the last call.
 //! - (I3) *Signed:* `cursor - floor` slots are on the list, and `top` is the offset of the one pushed last.
-//! - (I4) *Beside:* the entries from `floor` up to `cursor`, which are offsets from the base in steps of a word, hold the
+//! - (I4) *Beside:* the entries from `floor` up to `cursor`, which are offsets from `aside` in steps of a word, hold the
 //!   offsets of the slots on the list, from the bottom to the top. Otherwise `floor` is `GROUP`.
 //!
 //! # Operations
@@ -76,6 +76,8 @@ pub(crate) struct Slots {
     pub(crate) zero: usize,
     /// The distance between two slots in bytes.
     pub(crate) stride: usize,
+    /// The base of the memory with the list and the map beside the slots: that of the slots, or another one.
+    pub(crate) aside: NonNull<u8>,
 }
 
 impl Slots {
@@ -118,7 +120,7 @@ impl FreeList {
         }
     }
 
-    /// Returns the empty list whose entries start at the offset `entries` from the base. O(1).
+    /// Returns the empty list whose entries start at the offset `entries` from `aside`. O(1).
     pub(crate) fn beside(entries: usize) -> Self {
         Self { cursor: Cell::new(entries), floor: entries, ..Self::in_slots(0) }
     }
@@ -326,20 +328,20 @@ impl FreeList {
     #[inline(always)]
     pub(crate) unsafe fn top_beside(&self, slots: Slots) -> usize {
         // SAFETY: the list is not empty, so its last entry was written (I4).
-        unsafe { slots.at(self.cursor.get() - ENTRY).cast::<usize>().read() }
+        unsafe { slots.aside.add(self.cursor.get() - ENTRY).cast::<usize>().read() }
     }
 
     /// Puts a slot on a list beside the slots. O(1).
     ///
     /// # Safety
     ///
-    /// At the offset that the list was made with, from the base of `slots`, there is an aligned array of as many words as
+    /// At the offset that the list was made with, from `slots.aside`, there is an aligned array of as many words as
     /// there are slots, which nobody else uses while the list lives. The slot at `offset` is not on the list.
     #[inline(always)]
     pub(crate) unsafe fn push_beside(&self, slots: Slots, offset: usize) {
         let cursor = self.cursor.get();
         // SAFETY: not all slots are on the list (this one is not), so there is room for its entry (I4).
-        unsafe { slots.at(cursor).cast::<usize>().write(offset) };
+        unsafe { slots.aside.add(cursor).cast::<usize>().write(offset) };
         self.cursor.set(cursor + ENTRY);
     }
 
@@ -381,11 +383,11 @@ impl FreeList {
     ///
     /// # Safety
     ///
-    /// The array is as for [`push_beside`](Self::push_beside), with the base of `slots`.
+    /// The array is as for [`push_beside`](Self::push_beside).
     pub(crate) unsafe fn for_each_beside(&self, slots: Slots, mut visit: impl FnMut(usize)) {
         for entry in (self.floor..self.cursor.get()).step_by(ENTRY) {
             // SAFETY: the entries from the floor up to the cursor were written (I4).
-            visit(unsafe { slots.at(entry).cast::<usize>().read() });
+            visit(unsafe { slots.aside.add(entry).cast::<usize>().read() });
         }
     }
 }

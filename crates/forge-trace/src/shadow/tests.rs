@@ -62,6 +62,7 @@ fn every_planted_defect_is_caught_as_what_it_is() {
         (Defect::ExceedsCapacity, Promise::Capacity, 2, 2),
         (Defect::LeavesRange, Promise::Containment, 1, 1),
         (Defect::ReportsCorruption, Promise::Bookkeeping, 7, 3),
+        (Defect::MovesDespitePromise, Promise::InPlace, 3, 1),
     ];
     for (defect, promise, operation, id) in expected {
         let violation = caught(defect);

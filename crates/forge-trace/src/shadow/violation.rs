@@ -15,6 +15,8 @@ pub enum Promise {
     Overlap,
     /// Blocks lie in the range of the allocator.
     Containment,
+    /// A resize that was promised to stay in place does.
+    InPlace,
     /// Contents survive.
     Content,
     /// Zero-filled memory is zero.

@@ -250,8 +250,24 @@ unsafe impl<B: FixedRange> Allocator for BumpArena<B> {
     }
 
     #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.cursor.stays_in_place(&self.backing, ptr, old, new) }
+    }
+
+    #[inline]
     fn reset(&mut self) -> Result<(), AllocError> {
         self.cursor.rewind_to(0);
+        Ok(())
+    }
+
+    #[inline]
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        self.cursor.visit_used(&self.backing, visit);
         Ok(())
     }
 

@@ -354,6 +354,28 @@ unsafe impl<B: FixedRange> Allocator for SharedBumpArena<B> {
         Ok(self.block(Span { start, end }))
     }
 
+    /// Answers for shrinking only: another thread may take what a block would grow into.
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        new.size() < old.size() && is_aligned(ptr.addr().get(), new.align().get())
+    }
+
+    fn can_reset(&self) -> bool {
+        !self.claimed
+    }
+
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        if self.claimed {
+            return Err(AllocError);
+        }
+        // Relaxed: `&mut self` means that other threads' accesses happen before and after this.
+        let used = self.cursor.load(Ordering::Relaxed);
+        if used != 0 {
+            visit(NonNull::slice_from_raw_parts(self.backing.base(), used));
+        }
+        Ok(())
+    }
+
     /// Forgets every block. O(number of stripes).
     fn reset(&mut self) -> Result<(), AllocError> {
         if self.claimed {

@@ -162,9 +162,26 @@ unsafe impl<B: FixedRange> Allocator for StackAlloc<B> {
         }
     }
 
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        self.frames.stays_in_place(&self.backing, ptr, old, new)
+    }
+
     /// Forgets every block. O(1).
     fn reset(&mut self) -> Result<(), AllocError> {
         self.frames.clear(self.backing.size())
+    }
+
+    fn can_reset(&self) -> bool {
+        !self.frames.is_claimed()
+    }
+
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        if self.frames.is_claimed() {
+            return Err(AllocError);
+        }
+        self.frames.visit_used(&self.backing, visit);
+        Ok(())
     }
 
     fn capacity_bytes(&self) -> Option<usize> {

@@ -184,7 +184,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         let magazine_limit =
             if M::TRACKS { 0 } else { (segment_capacity / MAGAZINES_PER_SEGMENT).min(MAGAZINE) };
         let stride = SegmentSlab::<T, M, O>::STRIDE;
-        let shape = Shape::new::<T, M>(segment_capacity);
+        let shape = Shape::new::<T, M, O>(segment_capacity);
         let (reach, granule_bits) =
             shape.map_or((0, 0), |shape| (segment_capacity * stride, shape.granule_bits()));
         Self {
@@ -390,7 +390,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
             // SAFETY: the caller of `deallocate` promises that a block is live and not used any more.
             return unsafe { self.put(ptr) };
         };
-        let Some(slot) = self.slot_of(ptr) else { return self.refuse_foreign() };
+        let Some(slot) = self.slot_of(ptr) else { return self.refuse_foreign(ptr) };
         if magazine.len() >= self.magazine_limit {
             // The newer half stays: it is used first.
             self.flush(magazine, self.magazine_limit.div_ceil(2));
@@ -409,7 +409,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         match self.locked(|pool| unsafe { pool.put(&self.map, &self.shared.counters, ptr) }) {
             Put::Done => {}
             Put::Retired(segment) => drop(segment),
-            Put::Foreign => self.refuse_foreign(),
+            Put::Foreign => self.refuse_foreign(ptr),
         }
     }
 
@@ -460,10 +460,10 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
     /// Counts and reports a free of what the slab did not issue.
     #[cold]
     #[inline(never)]
-    fn refuse_foreign(&self) {
+    fn refuse_foreign(&self, ptr: NonNull<u8>) {
         self.locked(|pool| pool.count_foreign(&self.shared.counters));
         if M::TRACKS {
-            report::fatal_foreign_free();
+            report::fatal_foreign_free(ptr);
         }
         report::foreign_free();
     }

@@ -9,8 +9,9 @@
 //!
 //! # Invariants
 //!
-//! - (I1) One stride after the offset `zero` from the backing's base starts a live block of the backing, laid out as
-//!   [`shape`] says, which nobody else uses.
+//! - (I1) The slots lie in a live block of the backing, which nobody else uses, the first one stride after the offset `zero`
+//!   from the backing's base. The list and the map, if there are any, lie in the same block, or in the split span of the
+//!   backing, which the slab has claimed; all as [`shape`] says.
 //! - (I2) Slots with numbers up to `fresh` were issued at least once, the others never. `fresh <= capacity`.
 //! - (I3) A slot that was issued is live, or on the free list, or one of `lost`: exactly one of the three. The numbers on
 //!   the free list are at most `fresh`.
@@ -38,6 +39,10 @@
 //! slab of the process has. The tag that was signed or verified last is remembered, since a free and an allocation
 //! in turn meet the same link again, and a tag depends on nothing else.
 //!
+//! *A backing that is split or guarded* decides more than the policy: over a split one, the list and a map of live slots lie
+//! in the split span, whatever the policy is, so nothing about a slot can be reached from a slot, and double and foreign
+//! frees end the process. Over a guarded one the slots lie at the end of the range, the last one against the guard.
+//!
 //! *Moves.* State is offsets. If the backing promises less alignment than the slots need, an access checks where they are
 //! now: a slab whose bytes were moved to a misaligned place issues nothing, and loses what is freed there.
 #![allow(unsafe_code)]
@@ -61,7 +66,7 @@ use super::generational::identity;
 use crate::raw::freelist::{FreeList, Slots};
 use crate::report;
 use live::LiveSlots;
-use shape::{Shape, block_align, block_layout, entries_offset};
+use shape::{Keeps, Plan, Shape};
 
 /// A pool of `capacity` slots for values of one type, in one block of a backing.
 ///
@@ -110,6 +115,8 @@ pub struct Slab<T, B: Allocator + FixedRange, M: FreelistProtection = NoProtecti
     capacity: usize,
     /// The offset from the backing's base of one stride before the first slot; it may wrap.
     zero: usize,
+    /// The offset of the map of live slots from where what lies beside the slots is.
+    map: usize,
     lost: Cell<usize>,
     corruptions: Cell<u64>,
     /// The link that was signed or verified last: its slot, its target and its tag.
@@ -138,7 +145,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     pub const STRIDE: usize = Shape::<T>::STRIDE;
 
     /// Whether free slots are linked without a tag.
-    const LINKED: bool = !M::OFF_SLAB && !M::SIGNS;
+    const LINKED: bool = !Keeps::<B, M>::OFF_SLAB && !Keeps::<B, M>::SIGNS;
 
     /// Returns an empty slab of `capacity` slots in one block of `backing`, under the policy `policy`. O(1); no slot is
     /// touched.
@@ -149,28 +156,33 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     ///
     /// [`AllocError`] if `capacity` is 0 or larger than `u32::MAX`, if the size of the slots overflows, or if the backing
     /// refuses them or hands out memory outside its range. The backing is dropped.
-    pub fn with_protection(capacity: usize, backing: B, policy: M) -> Result<Self, AllocError> {
+    pub fn with_protection(capacity: usize, mut backing: B, policy: M) -> Result<Self, AllocError> {
         let count = u32::try_from(capacity).map_err(|_| AllocError)?;
-        let layout = block_layout::<T, M>(count).ok_or(AllocError)?;
-        let block = backing.allocate(layout)?.cast::<u8>();
+        let plan = Self::plan(count, &backing).ok_or(AllocError)?;
+        if B::SPLIT {
+            backing.claim_split(plan.split)?;
+        }
+        let block = backing.allocate(plan.block)?.cast::<u8>();
         let start = block.addr().get().wrapping_sub(backing.base().addr().get());
-        if backing.size().checked_sub(layout.size().get()).is_none_or(|last| start > last) {
+        if backing.size().checked_sub(plan.block.size().get()).is_none_or(|last| start > last) {
             // SAFETY: the block is live, has this layout, and is not used.
-            unsafe { backing.deallocate(block, layout) };
+            unsafe { backing.deallocate(block, plan.block) };
             return Err(AllocError);
         }
-        let zero = start.wrapping_sub(Self::STRIDE);
-        let free = if M::OFF_SLAB {
-            FreeList::beside(start + entries_offset::<T>(capacity))
+        let zero = start.wrapping_add(plan.slots).wrapping_sub(Self::STRIDE);
+        let aside = if B::SPLIT { 0 } else { start };
+        let free = if Keeps::<B, M>::OFF_SLAB {
+            FreeList::beside(aside + plan.entries)
         } else {
             FreeList::in_slots(zero)
         };
-        let origin = if M::SIGNS { identity::draw_origin(count) as usize } else { 0 };
+        let origin = if Keeps::<B, M>::SIGNS { identity::draw_origin(count) as usize } else { 0 };
         Ok(Self {
             free,
             fresh: Cell::new(0),
             capacity,
             zero,
+            map: aside + plan.map,
             lost: Cell::new(0),
             corruptions: Cell::new(0),
             signed: [const { Cell::new(0) }; 3],
@@ -179,6 +191,18 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             backing,
             owns: PhantomData,
         })
+    }
+
+    /// Returns where the parts of a slab of `capacity` slots lie in `backing`. O(1).
+    fn plan(capacity: u32, backing: &B) -> Option<Plan> {
+        // A guarded backing is taken whole, from the first byte that is aligned.
+        let whole = || {
+            let first = backing.base().addr().get();
+            let padding = first.checked_next_multiple_of(Plan::align::<T, B, M>())? - first;
+            backing.size().checked_sub(padding)
+        };
+        let room = if B::GUARDED { Some(whole()?) } else { None };
+        Plan::new::<T, B, M>(capacity, room)
     }
 
     /// Returns how many slots there are, live, free and lost. O(1).
@@ -193,7 +217,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     #[must_use]
     pub fn len(&self) -> usize {
         // The three kinds of issued slots are disjoint (I3), so nothing underflows.
-        self.fresh.get() - self.free.len(M::OFF_SLAB) - self.lost.get()
+        self.fresh.get() - self.free.len(Keeps::<B, M>::OFF_SLAB) - self.lost.get()
     }
 
     /// Returns whether no slot is live. O(1).
@@ -238,14 +262,16 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns where the slots are now. O(1).
     #[inline(always)]
     fn slots(&self) -> Slots {
-        Slots { base: self.backing.base(), zero: self.zero, stride: Self::STRIDE }
+        let base = self.backing.base();
+        let aside = if B::SPLIT { self.backing.split_base() } else { base };
+        Slots { base, zero: self.zero, stride: Self::STRIDE, aside }
     }
 
     /// Returns where the slots are now, if values can be there. O(1).
     #[inline(always)]
     fn aligned_slots(&self) -> Option<Slots> {
         let slots = self.slots();
-        let (align, first) = (block_align::<T, M>(), self.zero.wrapping_add(Self::STRIDE));
+        let (align, first) = (Plan::align::<T, B, M>(), self.zero.wrapping_add(Self::STRIDE));
         let aligned = B::BASE_ALIGN >= align || slots.base.addr().get().wrapping_add(first) % align == 0;
         if aligned { Some(slots) } else { None }
     }
@@ -263,15 +289,15 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         if self.free.is_drained() {
             return if Self::LINKED && self.free.has_groups() { self.refill() } else { self.carve(slots) };
         }
-        let top = if M::OFF_SLAB {
+        let top = if Keeps::<B, M>::OFF_SLAB {
             // SAFETY: the list is not empty, and lies beside these slots (I1).
             unsafe { self.free.top_beside(slots) }
-        } else if M::SIGNS {
+        } else if Keeps::<B, M>::SIGNS {
             self.free.top_signed()
         } else {
             self.free.top_linked()
         };
-        if M::TRACKS && !self.mark(slots, self.number_at(top), true) {
+        if Keeps::<B, M>::TRACKS && !self.mark(slots, self.number_at(top), true) {
             return self.take_after_corruption(None);
         }
         if self.unlink(slots, top).is_err() {
@@ -286,10 +312,10 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     fn unlink(&self, slots: Slots, top: usize) -> Result<(), FreelistCorruption> {
         // SAFETY: the list is not empty, and lies in these slots or beside them (I1).
         unsafe {
-            if M::OFF_SLAB {
+            if Keeps::<B, M>::OFF_SLAB {
                 self.free.pop_beside();
                 Ok(())
-            } else if M::SIGNS {
+            } else if Keeps::<B, M>::SIGNS {
                 let verify = |next, tag| self.verify(self.number_at(top), next, tag);
                 self.free.pop_signed(slots, self.fresh.get(), verify)
             } else {
@@ -324,7 +350,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         }
         let number = fresh + 1;
         self.fresh.set(number);
-        if M::TRACKS {
+        if Keeps::<B, M>::TRACKS {
             self.mark_first(slots, number as u32);
         }
         // SAFETY: there are `capacity` slots (I1), and this is one of them.
@@ -339,7 +365,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         // Found again and not passed: an argument of three words would be stored on the path that has no use for it.
         let slots = self.slots();
         self.count_corruption();
-        if M::TRACKS {
+        if Keeps::<B, M>::TRACKS {
             self.free.clear(self.zero);
             if let Some(number) = unlinked {
                 self.mark(slots, number, false);
@@ -348,7 +374,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
                 self.link(slots, slots.offset(number), number);
             }
         } else {
-            self.lost.set(self.lost.get() + self.free.len(M::OFF_SLAB) + usize::from(unlinked.is_some()));
+            self.lost.set(
+                self.lost.get() + self.free.len(Keeps::<B, M>::OFF_SLAB) + usize::from(unlinked.is_some()),
+            );
             self.free.clear(self.zero);
         }
         report::freelist_corruption();
@@ -396,8 +424,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             self.lost.set(self.lost.get() + 1);
             return;
         };
-        if M::TRACKS && !self.mark(slots, number, false) {
-            report::fatal_double_free();
+        if Keeps::<B, M>::TRACKS && !self.mark(slots, number, false) {
+            // SAFETY: the slot was issued.
+            report::fatal_double_free(unsafe { slots.at(offset) });
         }
         self.link(slots, offset, number);
     }
@@ -411,9 +440,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         // SAFETY: the slot has at least eight bytes, is aligned to four, and nobody uses it; the list lies in these slots or
         // beside them (I1).
         unsafe {
-            if M::OFF_SLAB {
+            if Keeps::<B, M>::OFF_SLAB {
                 self.free.push_beside(slots, offset);
-            } else if M::SIGNS {
+            } else if Keeps::<B, M>::SIGNS {
                 let next = if self.free.is_drained() { 0 } else { self.number_at(self.free.top_signed()) };
                 self.free.push_signed(slots, offset, next, self.sign(number, next));
             } else {
@@ -453,10 +482,10 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Counts and reports a free of what the slab did not issue.
     #[cold]
     #[inline(never)]
-    pub(crate) fn refuse_foreign(&self) {
+    pub(crate) fn refuse_foreign(&self, ptr: NonNull<u8>) {
         self.count_corruption();
-        if M::TRACKS {
-            report::fatal_foreign_free();
+        if Keeps::<B, M>::TRACKS {
+            report::fatal_foreign_free(ptr);
         }
         report::foreign_free();
     }
@@ -465,9 +494,11 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
 impl<T, B: Allocator + FixedRange, M: FreelistProtection> Drop for Slab<T, B, M> {
     /// Gives the slots back to the backing. Values that are still live are forgotten, not dropped.
     fn drop(&mut self) {
-        if let Some(layout) = block_layout::<T, M>(self.capacity as u32) {
-            // SAFETY: the block is live (I1), has this layout, and nothing in it is used any more.
-            unsafe { self.backing.deallocate(self.slot(0), layout) };
+        if let Some(plan) = Self::plan(self.capacity as u32, &self.backing) {
+            let start = self.zero.wrapping_add(Self::STRIDE).wrapping_sub(plan.slots);
+            // SAFETY: the block starts so far before its first slot, is live (I1), has this layout, and nothing in it is used
+            // any more.
+            unsafe { self.backing.deallocate(self.backing.base().add(start), plan.block) };
         }
     }
 }

@@ -74,8 +74,36 @@ unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for Arena<S, MIN_
         Ok(NonNull::slice_from_raw_parts(ptr, new_size))
     }
 
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        let room = self.limit.get().wrapping_sub(ptr.addr().get());
+        let grows = new.size() >= old.size();
+        stays_aligned(ptr, old, new) && (!grows || self.is_last(ptr, old) && new.size().get() <= room)
+    }
+
     fn reset(&mut self) -> Result<(), AllocError> {
         Self::reset(self);
+        Ok(())
+    }
+
+    fn can_reset(&self) -> bool {
+        true
+    }
+
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        let current = self.current.get();
+        for chunk in self.chunks() {
+            // SAFETY: the chunks of the arena are live (I1).
+            let (start, end) = unsafe { (chunk.start(), chunk.end()) };
+            let is_current = current.is_some_and(|current| current == chunk);
+            let end = if is_current { self.next.get().addr().get() } else { end };
+            if end > start.addr().get() {
+                visit(NonNull::slice_from_raw_parts(start, end - start.addr().get()));
+            }
+            if is_current {
+                break;
+            }
+        }
         Ok(())
     }
 

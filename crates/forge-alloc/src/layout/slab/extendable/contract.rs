@@ -89,6 +89,11 @@ unsafe impl<T: Send, M: FreelistProtection + Send, O: Os> Allocator for Extendab
         self.in_place(ptr, new)
     }
 
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, _: NonZeroLayout, new: NonZeroLayout) -> bool {
+        fits::<T>(new) && self.slot_of(ptr).is_some()
+    }
+
     /// Returns the size of a slot, or `None` if `ptr` is none.
     #[inline]
     unsafe fn usable_size(&self, ptr: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {

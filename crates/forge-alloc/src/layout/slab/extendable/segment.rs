@@ -36,7 +36,7 @@ use forge_os::Os;
 use crate::backing::{MmapBacked, MmapSource};
 use crate::layout::arena::bump::BumpArena;
 use crate::layout::slab::typed::Slab;
-use crate::layout::slab::typed::shape::block_layout;
+use crate::layout::slab::typed::shape::Plan;
 
 /// The alignment in bytes that every mapping has.
 const MAPPING_ALIGN: usize = <MmapBacked as FixedRange>::BASE_ALIGN;
@@ -55,8 +55,9 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Returns the shape of segments of `capacity` slots for values of type `T`; `None` if there are none. O(1).
-    pub(super) fn new<T, M: FreelistProtection>(capacity: usize) -> Option<Self> {
-        let slab = block_layout::<T, M>(u32::try_from(capacity).ok()?)?;
+    pub(super) fn new<T, M: FreelistProtection, O: Os>(capacity: usize) -> Option<Self> {
+        let plan = Plan::new::<T, BumpArena<SegmentMapping<O>>, M>(u32::try_from(capacity).ok()?, None)?;
+        let slab = plan.block;
         let bytes = slab.size().get();
         let granule = bytes.checked_next_power_of_two()?.max(MAPPING_ALIGN).max(slab.align().get());
         let layout = NonZeroLayout::from_size_align(bytes, granule).ok()?;

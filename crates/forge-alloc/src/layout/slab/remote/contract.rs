@@ -70,6 +70,11 @@ unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
     }
 
     #[inline]
+    unsafe fn stays_in_place(&self, _: NonNull<u8>, _: NonZeroLayout, new: NonZeroLayout) -> bool {
+        fits::<T>(new)
+    }
+
+    #[inline]
     unsafe fn usable_size(&self, _: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
         Some(Slots::<T, B>::STRIDE)
     }

@@ -128,6 +128,16 @@ unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Allocator for SizeC
         unsafe { self.resized(ptr, old, new, |backing| backing.shrink(ptr, old, new)) }
     }
 
+    #[inline]
+    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
+        match self.place_of(ptr, old) {
+            Place::Slot(class, number) => self.kept(class, ptr, number, new).is_some(),
+            // SAFETY: the block is live in the backing (I2), with this layout.
+            Place::Backing => unsafe { self.backing.stays_in_place(ptr, old, new) },
+            Place::Nowhere => false,
+        }
+    }
+
     /// Returns the size of the slot, or what the backing says about a block of its own.
     #[inline]
     unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {

@@ -37,7 +37,7 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Deallocator for
         match self.number_of(ptr) {
             // SAFETY: the slot was issued, and the caller promises that it is live and not used afterwards.
             Some(number) => unsafe { self.put_at(offset, number + 1) },
-            None => self.refuse_foreign(),
+            None => self.refuse_foreign(ptr),
         }
     }
 }
@@ -82,6 +82,18 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for S
     ) -> Result<NonNull<[u8]>, AllocError> {
         debug_assert!(new.size() <= old.size());
         self.in_place(ptr, new)
+    }
+
+    #[inline]
+    unsafe fn stays_in_place(&self, _: NonNull<u8>, _: NonZeroLayout, new: NonZeroLayout) -> bool {
+        fits::<T>(new)
+    }
+
+    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
+        if self.fresh.get() != 0 {
+            visit(NonNull::slice_from_raw_parts(self.slot(0), self.fresh.get() * Self::STRIDE));
+        }
+        Ok(())
     }
 
     #[inline]

@@ -17,6 +17,7 @@ use core::ptr::NonNull;
 use forge_alloc_core::{Allocator, FixedRange, FreelistProtection};
 
 use super::Slab;
+use super::shape::Keeps;
 
 /// The bits of a word of the window.
 const BITS: u32 = u64::BITS;
@@ -53,11 +54,11 @@ impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> LiveSlots<'a, T, B
         let issued = (fresh as u32).saturating_sub(*before).min(WINDOW);
         for index in 0..issued {
             // Without a map every issued slot counts as live until it is found on the free list.
-            if !M::TRACKS || slab.is_live(slots, *before + index + 1) {
+            if !Keeps::<B, M>::TRACKS || slab.is_live(slots, *before + index + 1) {
                 set(live, index, true);
             }
         }
-        if M::TRACKS {
+        if Keeps::<B, M>::TRACKS {
             return;
         }
         let mut clear = |number: u32| {
@@ -67,10 +68,10 @@ impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> LiveSlots<'a, T, B
         };
         // SAFETY: the list is the slab's own, and so are the places and the entries; numbers up to `fresh` are slots.
         unsafe {
-            if M::OFF_SLAB {
+            if Keeps::<B, M>::OFF_SLAB {
                 slab.free.for_each_beside(slots, |offset| clear(slab.number_at(offset)));
             } else {
-                let top = if M::SIGNS { slab.free.top_signed() } else { slab.free.top_linked() };
+                let top = if Keeps::<B, M>::SIGNS { slab.free.top_signed() } else { slab.free.top_linked() };
                 slab.free.for_each_in_slots(slots, fresh, slab.number_at(top), clear);
             }
         }

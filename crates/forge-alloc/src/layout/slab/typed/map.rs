@@ -1,4 +1,4 @@
-//! The map of live slots of a slab whose policy tracks: a bit per slot, in words behind the slots. Invariants are those of
+//! The map of live slots of a slab whose policy tracks: a bit per slot, in words beside the slots. Invariants are those of
 //! the slab.
 #![allow(unsafe_code)]
 
@@ -7,17 +7,15 @@ use core::ptr::NonNull;
 use forge_alloc_core::{Allocator, FixedRange, FreelistProtection};
 
 use super::Slab;
-use super::shape::map_offset;
 use crate::raw::freelist::Slots;
 
 impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns the word of the map, and the bit in it, for the slot with this number. O(1).
     #[inline(always)]
     fn bit(&self, slots: Slots, number: u32) -> (NonNull<u32>, u32) {
-        let map = self.zero.wrapping_add(Self::STRIDE + map_offset::<T, M>(self.capacity));
         let index = number - 1;
-        // SAFETY: the map follows the slots and the entries, inside the block (I1), with a bit for each slot.
-        let word = unsafe { slots.base.add(map).cast::<u32>().add(index as usize / 32) };
+        // SAFETY: the map lies in the block or in the split span (I1), with a bit for each slot.
+        let word = unsafe { slots.aside.add(self.map).cast::<u32>().add(index as usize / 32) };
         (word, 1 << (index % 32))
     }
 
@@ -45,7 +43,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     #[inline(always)]
     pub(super) fn mark_first(&self, slots: Slots, number: u32) {
         let (word, bit) = self.bit(slots, number);
-        // SAFETY: the word lies in the block (I1); slots are issued in order, so the first of a word initialises it.
+        // SAFETY: the word lies in the block or the split span (I1); slots are issued in order, so the first of a word initialises it.
         unsafe { word.write(if bit == 1 { 1 } else { word.read() | bit }) };
     }
 }

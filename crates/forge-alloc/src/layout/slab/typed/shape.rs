@@ -1,14 +1,19 @@
 //! The shape of a slab: how long a slot is, which slot an offset names, and what lies behind the slots.
 //!
 //! ```text
-//!   0          stride     2 stride          slots              entries               map
+//!   0          stride     2 stride          entries            map
 //!   |  slot 1  |  slot 2  |  ..            | offset | ..      | bits of 32 slots | .. |
 //!   |<--------------- slots -------------->|<-- if OFF_SLAB -->|<---- if TRACKS ----->|
+//!
+//!   over a guarded backing                      |       slots        |guard|
+//!   | entries | map |   unused                  | slot 1 | slot 2 |..| no access
+//!
+//!   over a split backing                        | slots |            | entries | map |
 //! ```
 
 use core::marker::PhantomData;
 
-use forge_alloc_core::{FreelistProtection, NonZeroLayout, align_up};
+use forge_alloc_core::{FixedRange, FreelistProtection, NonZeroLayout, align_down, align_up};
 
 use super::super::stride::Stride;
 use crate::raw::freelist::ENTRY;
@@ -43,37 +48,69 @@ pub(in crate::layout::slab) fn fits<T>(layout: NonZeroLayout) -> bool {
     layout.align().get() <= Shape::<T>::ALIGN && layout.size().get() <= Shape::<T>::STRIDE
 }
 
-/// Returns the alignment of the block in bytes.
-pub(super) const fn block_align<T, M: FreelistProtection>() -> usize {
-    if M::OFF_SLAB && Shape::<T>::ALIGN < ENTRY { ENTRY } else { Shape::<T>::ALIGN }
+/// What a slab keeps beside its slots, and where, by the policy `M` and the backing `B`.
+pub(super) struct Keeps<B, M>(PhantomData<(B, M)>);
+
+impl<B: FixedRange, M: FreelistProtection> Keeps<B, M> {
+    /// Whether the free list lies outside of the slots.
+    pub(super) const OFF_SLAB: bool = M::OFF_SLAB || B::SPLIT;
+
+    /// Whether links carry a tag.
+    pub(super) const SIGNS: bool = M::SIGNS && !Self::OFF_SLAB;
+
+    /// Whether there is a map of live slots.
+    pub(super) const TRACKS: bool = M::TRACKS || B::SPLIT;
 }
 
-/// Returns where the list beside `capacity` slots starts, in bytes from the first slot; the block exists. O(1).
-#[inline(always)]
-pub(super) const fn entries_offset<T>(capacity: usize) -> usize {
-    align_up(capacity * Shape::<T>::STRIDE, ENTRY)
+/// Where the parts of a slab lie.
+pub(in crate::layout::slab) struct Plan {
+    /// The layout of the block.
+    pub(in crate::layout::slab) block: NonZeroLayout,
+    /// The offset of the first slot from the start of the block.
+    pub(super) slots: usize,
+    /// The offset of the list from the start of the block, or of the split span.
+    pub(super) entries: usize,
+    /// The offset of the map from the start of the block, or of the split span.
+    pub(super) map: usize,
+    /// How many bytes of the split span are used.
+    pub(super) split: usize,
 }
 
-/// Returns where the map of `capacity` slots starts, in bytes from the first slot; the block exists. O(1).
-#[inline(always)]
-pub(super) const fn map_offset<T, M: FreelistProtection>(capacity: usize) -> usize {
-    if M::OFF_SLAB { entries_offset::<T>(capacity) + capacity * ENTRY } else { capacity * Shape::<T>::STRIDE }
-}
+impl Plan {
+    /// Returns the alignment of the block in bytes.
+    pub(super) const fn align<T, B: FixedRange, M: FreelistProtection>() -> usize {
+        let words = Keeps::<B, M>::OFF_SLAB && !B::SPLIT;
+        if words && Shape::<T>::ALIGN < ENTRY { ENTRY } else { Shape::<T>::ALIGN }
+    }
 
-/// Returns the layout of the block for `capacity` slots; `None` if there are none or their size overflows. O(1).
-pub(in crate::layout::slab) fn block_layout<T, M: FreelistProtection>(
-    capacity: u32,
-) -> Option<NonZeroLayout> {
-    let count = usize::try_from(capacity).ok()?;
-    let slots = count.checked_mul(Shape::<T>::STRIDE)?;
-    let entries = if M::OFF_SLAB {
-        slots.checked_next_multiple_of(ENTRY)?.checked_add(count.checked_mul(ENTRY)?)?
-    } else {
-        slots
-    };
-    // Slots and entries end at a multiple of four, so the words of the map are aligned.
-    let map = if M::TRACKS { count.div_ceil(32) * size_of::<u32>() } else { 0 };
-    NonZeroLayout::from_size_align(entries.checked_add(map)?, block_align::<T, M>()).ok()
+    /// Returns the plan for `capacity` slots; `None` if there are none or their size overflows. `room` is the size of the
+    /// block that a guarded backing has, which is taken whole, so that the last slot ends at the guard. O(1).
+    pub(in crate::layout::slab) fn new<T, B: FixedRange, M: FreelistProtection>(
+        capacity: u32,
+        room: Option<usize>,
+    ) -> Option<Self> {
+        let count = usize::try_from(capacity).ok()?;
+        let slots = count.checked_mul(Shape::<T>::STRIDE)?;
+        let words = if Keeps::<B, M>::OFF_SLAB { count.checked_mul(ENTRY)? } else { 0 };
+        let bits = if Keeps::<B, M>::TRACKS { count.div_ceil(32) * size_of::<u32>() } else { 0 };
+        let align = Self::align::<T, B, M>();
+        let layout = |size| NonZeroLayout::from_size_align(size, align).ok();
+        // Beside the slots in their block: behind them, or in front of them if the end is the guard's.
+        let behind = if B::SPLIT || room.is_some() { 0 } else { slots };
+        let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? };
+        let map = entries.checked_add(words)?;
+        let aside_end = map.checked_add(bits)?;
+        let split = if B::SPLIT { aside_end } else { 0 };
+        let Some(room) = room else {
+            let size = if B::SPLIT { slots } else { aside_end };
+            return Some(Self { block: layout(size)?, slots: 0, entries, map, split });
+        };
+        let first = align_down(room.checked_sub(slots).filter(|_| slots != 0)?, Shape::<T>::ALIGN);
+        if !B::SPLIT && first < aside_end {
+            return None;
+        }
+        Some(Self { block: layout(room)?, slots: first, entries, map, split })
+    }
 }
 
 #[cfg(test)]

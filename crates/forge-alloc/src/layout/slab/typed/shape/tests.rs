@@ -1,7 +1,11 @@
-use forge_alloc_core::{FreelistProtection, NoProtection, OffSlab, Tracked};
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use forge_alloc_core::{FixedRange, FreelistProtection, NoProtection, OffSlab, Tracked};
 use forge_trace::random::Random;
 
-use super::{Shape, block_align, block_layout, entries_offset, map_offset};
+use super::{Keeps, Plan, Shape};
 
 /// Compares the arithmetic with a division, for offsets near slots and for any word.
 fn agrees_with_a_division<T>(stride: usize, align: usize) {
@@ -39,23 +43,46 @@ fn an_offset_names_a_slot_exactly_if_one_starts_there() {
     agrees_with_a_division::<Wide>(128, 64);
 }
 
+/// A backing as a type only: its memory is never asked for.
+struct Range<const GUARDED: bool, const SPLIT: bool>;
+
+// SAFETY: it is empty, so nothing may be touched.
+unsafe impl<const G: bool, const S: bool> FixedRange for Range<G, S> {
+    const GUARDED: bool = G;
+    const SPLIT: bool = S;
+
+    fn base(&self) -> NonNull<u8> {
+        NonNull::dangling()
+    }
+
+    fn size(&self) -> usize {
+        0
+    }
+}
+
+type Plain = Range<false, false>;
+
+fn plan<T, B: FixedRange, M: FreelistProtection>(capacity: u32, room: Option<usize>) -> Option<Plan> {
+    Plan::new::<T, B, M>(capacity, room)
+}
+
 /// Checks that the parts of a block follow each other, aligned, and end where the block does.
 fn parts_follow_each_other<T, M: FreelistProtection>() {
     for capacity in (1..100).chain([4096, 65_537]) {
-        let layout = block_layout::<T, M>(capacity).unwrap();
+        let plan = plan::<T, Plain, M>(capacity, None).unwrap();
         let count = capacity as usize;
         let slots = count * Shape::<T>::STRIDE;
-        let (entries, map) = (entries_offset::<T>(count), map_offset::<T, M>(count));
-        assert_eq!(layout.align().get(), block_align::<T, M>());
+        assert_eq!((plan.slots, plan.split), (0, 0));
+        assert_eq!(plan.block.align().get(), Plan::align::<T, Plain, M>());
         if M::OFF_SLAB {
-            assert!(entries >= slots && entries % align_of::<usize>() == 0);
-            assert_eq!(map, entries + count * size_of::<usize>());
+            assert!(plan.entries >= slots && plan.entries % align_of::<usize>() == 0);
+            assert_eq!(plan.map, plan.entries + count * size_of::<usize>());
         } else {
-            assert_eq!(map, slots);
+            assert_eq!(plan.map, slots);
         }
-        assert_eq!(map % align_of::<u32>(), 0);
+        assert_eq!(plan.map % align_of::<u32>(), 0);
         let words = if M::TRACKS { count.div_ceil(32) } else { 0 };
-        assert_eq!(layout.size().get(), map + 4 * words);
+        assert_eq!(plan.block.size().get(), plan.map + 4 * words);
     }
 }
 
@@ -68,11 +95,40 @@ fn the_parts_of_a_block_follow_each_other() {
 }
 
 #[test]
+fn over_a_guarded_backing_the_last_slot_ends_where_the_block_does() {
+    const ROOM: usize = 4096;
+    for capacity in 1..=ROOM as u32 / 16 {
+        let plan = plan::<[u32; 3], Range<true, false>, Tracked<OffSlab>>(capacity, Some(ROOM));
+        let slots = capacity as usize * 12;
+        let aside = capacity as usize * size_of::<usize>() + capacity.div_ceil(32) as usize * 4;
+        if slots + aside > ROOM {
+            assert!(plan.is_none(), "{capacity}");
+            continue;
+        }
+        let plan = plan.unwrap();
+        assert_eq!((plan.block.size().get(), plan.slots + slots), (ROOM, ROOM));
+        assert!(plan.entries == 0 && plan.map + capacity.div_ceil(32) as usize * 4 <= plan.slots);
+    }
+}
+
+#[test]
+fn over_a_split_backing_the_block_holds_slots_only() {
+    let plan = plan::<u64, Range<false, true>, NoProtection>(100, None).unwrap();
+    assert_eq!((plan.block.size().get(), plan.slots, plan.entries), (800, 0, 0));
+    assert_eq!((plan.map, plan.split), (100 * size_of::<usize>(), 100 * size_of::<usize>() + 16));
+    let both = Plan::new::<u64, Range<true, true>, NoProtection>(100, Some(8192)).unwrap();
+    assert_eq!((both.block.size().get(), both.slots, both.split), (8192, 8192 - 800, plan.split));
+    assert!(Keeps::<Range<false, true>, NoProtection>::TRACKS);
+}
+
+#[test]
 fn a_block_that_is_empty_or_too_large_has_no_layout() {
-    assert!(block_layout::<u64, NoProtection>(0).is_none());
+    assert!(plan::<u64, Plain, NoProtection>(0, None).is_none());
+    assert!(plan::<u64, Range<true, false>, NoProtection>(0, Some(64)).is_none());
+    assert!(plan::<u64, Range<true, true>, NoProtection>(9, Some(64)).is_none());
     // So large that some capacity overflows, and small enough to be a type on this target.
     const LARGE: usize = if usize::BITS > 32 { 1 << 40 } else { 1 << 20 };
-    assert!(block_layout::<[u8; LARGE], NoProtection>(u32::MAX).is_none());
-    assert!(block_layout::<[u8; LARGE], Tracked<OffSlab>>(u32::MAX).is_none());
-    assert!(block_layout::<[u8; LARGE], Tracked<OffSlab>>(2).is_some());
+    assert!(plan::<[u8; LARGE], Plain, NoProtection>(u32::MAX, None).is_none());
+    assert!(plan::<[u8; LARGE], Plain, Tracked<OffSlab>>(u32::MAX, None).is_none());
+    assert!(plan::<[u8; LARGE], Plain, Tracked<OffSlab>>(2, None).is_some());
 }

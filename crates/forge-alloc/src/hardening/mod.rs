@@ -1,0 +1,1 @@
+//! Guarding the blocks of another allocator: one behaviour a wrapper, everything else passed through.

@@ -1,0 +1,1 @@
+//! Watching another allocator: counting, warning, failing on purpose.

@@ -1,0 +1,1 @@
+//! Where the pages of another allocator lie: huge pages, NUMA nodes.

@@ -1,0 +1,1 @@
+//! Assemblies that are used often, as type aliases.
