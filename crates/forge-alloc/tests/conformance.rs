@@ -5,87 +5,27 @@
 //! alive where it is a `StableAddress`, and between two lives of it where it is not.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod contract;
+
 use core::mem::MaybeUninit;
 
+use contract::{Effort, MOVE_EVERY, checks, for_each_history, small, usual};
 use forge_alloc::testing::{
     assert_allocator_contract, assert_combined_invariants, assert_fixed_range_invariants,
 };
 use forge_alloc::*;
 use forge_os::sim::SimOs;
-use forge_trace::shadow::{Checks, Limits, drive, drive_moving, drive_moving_empty, random_ops};
+use forge_trace::shadow::{Checks, Limits, drive, drive_moving};
+
+/// An interpreter gets by with fewer.
+const EFFORT: Effort =
+    Effort { seeds: if cfg!(miri) { 1 } else { 6 }, operations: if cfg!(miri) { 80 } else { 3000 } };
 
 /// The bytes of each fixed range under test.
 const BYTES: usize = 80 << 10;
 
 /// The bytes that a growing arena may hold: room for alignments of some megabytes, or less for an interpreter.
 const GROWTH: usize = if cfg!(miri) { 1 << 20 } else { 64 << 20 };
-
-/// How many operations a random run has; an interpreter gets by with fewer.
-const OPERATIONS: usize = if cfg!(miri) { 80 } else { 3000 };
-
-/// How many random runs there are.
-const SEEDS: u64 = if cfg!(miri) { 1 } else { 6 };
-
-/// After how many operations the allocator is moved.
-const MOVE_EVERY: usize = 17;
-
-fn checks() -> Checks {
-    Checks { vary_alignment: true, ..Checks::default() }
-}
-
-/// Runs `with` on the operations of every seed, usual and hostile ones.
-///
-/// An allocator without a `bound` has room for half of all addresses where these have 32 bits. Hostile requests are then
-/// ordinary ones, of gigabytes that are copied and filled with zeros, so that only the bounded allocators get them there.
-fn for_each_history(bound: Option<usize>, limits: Limits, mut with: impl FnMut(&[forge_trace::Op])) {
-    let hostile = usize::BITS > 32 || bound.is_some();
-    if !hostile {
-        eprintln!("skipped: hostile requests, because 32 bits of addresses have room for them");
-    }
-    for seed in 0..SEEDS {
-        with(&random_ops(seed, OPERATIONS, &limits));
-        if hostile {
-            with(&random_ops(seed, OPERATIONS, &limits.hostile(true)));
-        }
-    }
-}
-
-/// Runs all checks that any allocator passes.
-fn conforms<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
-    assert_allocator_contract(&make());
-    for_each_history(make().capacity_bytes(), limits, |history| {
-        let allocator = make();
-        let summary = drive(&allocator, history, checks()).unwrap_or_else(|violation| panic!("{violation}"));
-        assert!(summary.done > 0, "the allocator refused everything");
-    });
-}
-
-/// Moves the allocator with its blocks alive.
-fn moves_alive<A: Allocator + StableAddress>(limits: Limits, make: impl Fn() -> A) {
-    for_each_history(make().capacity_bytes(), limits, |history| {
-        drive_moving(make(), history, MOVE_EVERY, checks()).unwrap_or_else(|violation| panic!("{violation}"));
-    });
-}
-
-/// Moves the allocator between two lives of it.
-fn moves_empty<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
-    for_each_history(make().capacity_bytes(), limits, |history| {
-        drive_moving_empty(make(), history, MOVE_EVERY, |_| checks())
-            .unwrap_or_else(|violation| panic!("{violation}"));
-    });
-}
-
-/// Checks that blocks lie in the range, while it is moved between two lives.
-fn stays_in_range<A: Allocator + FixedRange>(limits: Limits, make: impl Fn() -> A) {
-    assert_combined_invariants(&make());
-    for_each_history(make().capacity_bytes(), limits, |history| {
-        drive_moving_empty(make(), history, MOVE_EVERY, |range| Checks {
-            vary_alignment: true,
-            ..Checks::within(range)
-        })
-        .unwrap_or_else(|violation| panic!("{violation}"));
-    });
-}
 
 /// Writes the tests of each line: `name: maker, [checks], limits;`
 macro_rules! blocks {
@@ -95,25 +35,16 @@ macro_rules! blocks {
             use super::*;
             #[test]
             fn conforms() {
-                super::conforms($limits, $make);
+                contract::conforms($limits, $make);
             }
             $(
                 #[test]
                 fn $check() {
-                    super::$check($limits, $make);
+                    contract::$check($limits, $make);
                 }
             )*
         }
     )*};
-}
-
-fn usual() -> Limits {
-    Limits { size: if cfg!(miri) { 256 } else { 4096 }, ..Limits::default() }
-}
-
-/// Few blocks of moderate alignment, for ranges that move.
-fn small() -> Limits {
-    Limits::small()
 }
 
 fn inline() -> InlineBacked<BYTES> {
