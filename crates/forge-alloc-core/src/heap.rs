@@ -65,6 +65,26 @@ pub struct RejectedRegion {
     pub region: Region,
 }
 
+/// A block or a free run of a heap, bookkeeping included: together they fill the spans that were handed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HeapBlock {
+    /// The address of its first byte.
+    pub address: usize,
+    /// Its length in bytes.
+    pub size: usize,
+    /// Whether it is free.
+    pub free: bool,
+}
+
+impl HeapBlock {
+    /// Returns the block or run of `size` bytes at `address`.
+    #[must_use]
+    pub const fn new(address: usize, size: usize, free: bool) -> Self {
+        Self { address, size, free }
+    }
+}
+
 /// An exclusive allocator of bytes.
 ///
 /// # Safety
@@ -94,6 +114,70 @@ pub unsafe trait ByteAllocator: BaseAllocator {
     ///
     /// `pos` is a live block of this allocator, `layout` is its layout, and nothing uses it afterwards.
     unsafe fn dealloc(&mut self, pos: NonNull<u8>, layout: Layout);
+
+    /// Takes the block at `pos` back, if there is one.
+    ///
+    /// The default does not look: it is [`dealloc`](Self::dealloc).
+    ///
+    /// # Errors
+    ///
+    /// [`HeapError::NotAllocated`] if the allocator sees that no live block of this layout starts there; nothing changes.
+    ///
+    /// # Safety
+    ///
+    /// If there is a live block at `pos`, it is the caller's, and nothing uses it afterwards.
+    unsafe fn dealloc_checked(&mut self, pos: NonNull<u8>, layout: Layout) -> AllocResult {
+        // SAFETY: an allocator that does not look is only used where the caller knows.
+        unsafe { self.dealloc(pos, layout) };
+        Ok(())
+    }
+
+    /// Gives the block at `pos` the layout `new` without moving it, and returns whether that was possible; if not, nothing
+    /// changes. The bytes that both sizes hold are kept.
+    ///
+    /// # Safety
+    ///
+    /// `pos` is a live block of this allocator, and `old` is its layout.
+    unsafe fn resize_in_place(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+        let _ = (pos, old, new);
+        false
+    }
+
+    /// Gives the block at `pos` the layout `new`, in place where that is possible, and returns where it is then. The bytes
+    /// that both sizes hold are kept. O(size) if it moves.
+    ///
+    /// # Errors
+    ///
+    /// As [`alloc`](Self::alloc); the block is live and unchanged then.
+    ///
+    /// # Safety
+    ///
+    /// As [`resize_in_place`](Self::resize_in_place); if the block moves, nothing uses the old place afterwards.
+    unsafe fn realloc(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> AllocResult<NonNull<u8>> {
+        // SAFETY: the caller's promises are the callees'. Both blocks are live, disjoint and hold what is copied.
+        unsafe {
+            if self.resize_in_place(pos, old, new) {
+                return Ok(pos);
+            }
+            let block = self.alloc(new)?;
+            block.copy_from_nonoverlapping(pos, old.size().min(new.size()));
+            self.dealloc(pos, old);
+            Ok(block)
+        }
+    }
+
+    /// Returns the size in bytes of the largest block of alignment 1 that could be had now, or `None` where that is not
+    /// known.
+    fn largest_free(&self) -> Option<usize> {
+        None
+    }
+
+    /// Passes every block and every free run to `visit`, in the order of their addresses within a span. O(blocks and runs).
+    ///
+    /// The default knows of none.
+    fn for_each_block(&self, visit: &mut dyn FnMut(HeapBlock)) {
+        let _ = visit;
+    }
 
     /// Returns the bytes handed over that can ever be part of a block.
     fn total_bytes(&self) -> usize;

@@ -40,7 +40,7 @@ pub use align::{align_down, align_up, is_aligned};
 pub use allocator::relocate;
 pub use cache_padded::{CACHE_LINE, CachePadded};
 pub use error::{AllocError, AllocResult, HeapError, LayoutError};
-pub use heap::{BaseAllocator, ByteAllocator, IdAllocator, PageAllocator, RejectedRegion};
+pub use heap::{BaseAllocator, ByteAllocator, HeapBlock, IdAllocator, PageAllocator, RejectedRegion};
 pub use layout::NonZeroLayout;
 pub use region::Region;
 pub use source::{NoSource, RegionSource};
