@@ -45,6 +45,7 @@ usage: cargo xtask <command> [options]
   targets                 type check for the operating systems other than this one
   msrv                    library crates on the oldest supported Rust
   deny                    licences, refused crates and sources of all dependencies
+  kernel                  the bare-metal kernel of examples/kernel, in an emulator
   miri [--tree-borrows] [--target TRIPLE] [--quick]
                           the tests under Miri, with strict provenance
   counts                  instruction counts of the hot paths against their baseline, under valgrind
@@ -90,6 +91,7 @@ fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), Strin
         "msrv" => gates::msrv::gate(report),
         "deny" => gates::deny::gate(report),
         "miri" => gates::miri::gates(report, &gates::miri::Options::parse(options)?),
+        "kernel" => gates::kernel::gate(report),
         "counts" => gates::counts::gate(report),
         "loom" => gates::loom::gates(report),
         "cross" => gates::cross::gates(report, &gates::cross::parse(options)?),

@@ -24,12 +24,13 @@ pub(crate) struct Step {
     arguments: Vec<String>,
     environment: Vec<(&'static str, String)>,
     digested: bool,
+    success: i32,
 }
 
 impl Step {
     /// Returns a command of `program`, which is looked up on the path.
     pub(crate) fn new(program: &'static str) -> Self {
-        Self { program, arguments: Vec::new(), environment: Vec::new(), digested: false }
+        Self { program, arguments: Vec::new(), environment: Vec::new(), digested: false, success: 0 }
     }
 
     /// Returns `cargo`, of the toolchain that runs this program.
@@ -62,6 +63,12 @@ impl Step {
     /// Puts only the closing lines of tests and what was skipped into the log, unless the command fails.
     pub(crate) fn digested(mut self) -> Self {
         self.digested = true;
+        self
+    }
+
+    /// Makes `code` the exit code that means success.
+    pub(crate) fn succeeds_with(mut self, code: i32) -> Self {
+        self.success = code;
         self
     }
 
@@ -104,7 +111,7 @@ impl Step {
         let mut child = command.spawn().map_err(|error| format!("cannot start {}: {error}", self.program))?;
         loop {
             match child.try_wait().map_err(|error| format!("cannot wait for {}: {error}", self.program))? {
-                Some(status) if status.success() => return Ok(()),
+                Some(status) if status.code() == Some(self.success) => return Ok(()),
                 Some(status) => return Err(Stop::Failed(format!("{status}: {}", self.line()))),
                 None if clock.left() == Some(Duration::ZERO) => {
                     println!("stopped, out of time: {}", self.line());

@@ -1,6 +1,7 @@
 //! The workspace as `cargo metadata` describes it: packages, features, test targets and who depends on whom.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -138,6 +139,11 @@ fn package(item: &Value, member: bool) -> Package {
 
 fn array(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
+}
+
+/// Returns whether one of the directories of `path` has a file of this name.
+pub(crate) fn is_on_path(program: &str, path: &OsStr) -> bool {
+    std::env::split_paths(path).any(|directory| directory.join(program).is_file())
 }
 
 #[cfg(test)]

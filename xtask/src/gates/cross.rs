@@ -23,7 +23,7 @@ use super::load;
 use crate::report::{Clock, Outcome, Report, Stop};
 use crate::rustup;
 use crate::step::Step;
-use crate::workspace::Workspace;
+use crate::workspace::{Workspace, is_on_path};
 
 /// The longest that one target may take, with the build.
 const LIMIT: Duration = Duration::from_secs(480);
@@ -111,11 +111,6 @@ impl Port {
         }
         step.digested().run(clock.at_most(LIMIT))
     }
-}
-
-/// Returns whether one of the directories of `path` has a file of this name.
-fn is_on_path(program: &str, path: &OsStr) -> bool {
-    std::env::split_paths(path).any(|directory| directory.join(program).is_file())
 }
 
 /// Returns the targets after `cargo xtask cross`; all of them if there are none.

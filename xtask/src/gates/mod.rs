@@ -4,6 +4,7 @@ pub(crate) mod counts;
 pub(crate) mod cross;
 pub(crate) mod deny;
 pub(crate) mod features;
+pub(crate) mod kernel;
 pub(crate) mod lint;
 pub(crate) mod loom;
 pub(crate) mod miri;
@@ -27,6 +28,7 @@ pub(crate) fn ci(report: &mut Report) {
     features::gates(report);
     msrv::gate(report);
     deny::gate(report);
+    kernel::gate(report);
     counts::gate(report);
     loom::gates(report);
     miri::gates(report, &miri::Options::quick());

@@ -10,6 +10,9 @@
 use super::Finding;
 use super::tree::Tree;
 
+/// Packages that are workspaces of their own, and so cannot take the lints of this one.
+const OWN_WORKSPACES: [&str; 2] = ["fuzz/", "examples/kernel/"];
+
 /// A crate, what it may depend on, and what its tests may use besides.
 type Row = (&'static str, &'static [&'static str], &'static [&'static str]);
 
@@ -38,7 +41,8 @@ struct Dependency {
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
     for file in tree.files().iter().filter(|file| file.path.ends_with("/Cargo.toml")) {
-        if !file.text.replace(' ', "").contains("[lints]\nworkspace=true") && !file.path.starts_with("fuzz/")
+        if !file.text.replace(' ', "").contains("[lints]\nworkspace=true")
+            && !OWN_WORKSPACES.iter().any(|path| file.path.starts_with(path))
         {
             findings.push(Finding::new(&file.path, 1, "does not take the workspace's lints"));
         }

@@ -2,7 +2,8 @@
 
 use std::ffi::OsStr;
 
-use super::{PORTS, Port, is_on_path, parse};
+use super::{PORTS, Port, parse};
+use crate::workspace::is_on_path;
 
 #[test]
 fn targets_are_named_and_default_to_all() {
