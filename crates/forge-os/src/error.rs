@@ -178,6 +178,12 @@ impl OsError {
             "mbind" if matches!(self.code, code::NOT_PERMITTED) => {
                 "a container profile blocks mbind; allow it or drop the policy"
             }
+            "mbind" if self.is_unsupported() => {
+                "NUMA policies need Linux with CONFIG_NUMA; drop the policy elsewhere"
+            }
+            "madvise(MADV_HUGEPAGE)" if self.is_unsupported() => {
+                "transparent huge pages need Linux with CONFIG_TRANSPARENT_HUGEPAGE"
+            }
             _ => "",
         }
     }

@@ -71,37 +71,47 @@ impl NodeMask {
 
     /// Returns the set of one node, or `None` if the node is beyond [`CAPACITY`](Self::CAPACITY).
     #[must_use]
-    pub fn single(node: u32) -> Option<Self> {
+    pub const fn single(node: u32) -> Option<Self> {
         let mut mask = Self::new();
-        mask.insert(node).then_some(mask)
+        if mask.insert(node) { Some(mask) } else { None }
     }
 
     /// Adds a node. A node beyond [`CAPACITY`](Self::CAPACITY) is not added and returns false. O(1).
     #[must_use = "a node beyond the capacity is not added"]
-    pub fn insert(&mut self, node: u32) -> bool {
-        match self.words.get_mut(node as usize / Self::WORD_BITS) {
-            Some(word) => {
-                *word |= 1 << (node as usize % Self::WORD_BITS);
-                true
-            }
-            None => false,
+    pub const fn insert(&mut self, node: u32) -> bool {
+        let node = node as usize;
+        if node >= Self::CAPACITY {
+            return false;
         }
+        self.words[node / Self::WORD_BITS] |= 1 << (node % Self::WORD_BITS);
+        true
     }
 
     /// Returns true if the node is in the set. O(1).
     #[must_use]
-    pub fn contains(&self, node: u32) -> bool {
-        let word = self.words.get(node as usize / Self::WORD_BITS);
-        word.is_some_and(|word| word & (1 << (node as usize % Self::WORD_BITS)) != 0)
+    pub const fn contains(&self, node: u32) -> bool {
+        let node = node as usize;
+        node < Self::CAPACITY && self.words[node / Self::WORD_BITS] & (1 << (node % Self::WORD_BITS)) != 0
     }
 
     /// Returns true if the set has no node. O(capacity / word).
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.words.iter().all(|&word| word == 0)
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
-    /// Returns the nodes in increasing order.
+    /// Returns the number of nodes in the set. O(capacity / word).
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        let (mut nodes, mut word) = (0, 0);
+        while word < Self::WORDS {
+            nodes += self.words[word].count_ones() as usize;
+            word += 1;
+        }
+        nodes
+    }
+
+    /// Returns the nodes in increasing order. O(capacity).
     pub fn iter(&self) -> impl Iterator<Item = u32> + '_ {
         (0..Self::CAPACITY as u32).filter(|&node| self.contains(node))
     }
@@ -132,11 +142,14 @@ pub fn numa_node() -> Result<u32, OsError> {
     platform::numa_node()
 }
 
-/// Sets where the pages of a range will be placed. Pages that are backed already stay where they are.
+/// Sets where the pages of a range are placed: those to come, and those that exist already, which are moved if they lie
+/// elsewhere. One system call, and a second one if pages have to move.
 ///
 /// # Errors
 ///
-/// * the mask is empty, or names a node that is not online: invalid argument;
+/// * the mask is empty, or no node of it is online and allowed to the process: invalid argument;
+/// * pages that exist cannot be moved: the system's error (`EIO`); the policy is set. It is no error of
+///   [`NumaMode::Preferred`];
 /// * the range is not page-aligned: invalid argument;
 /// * a container's system-call filter refuses: not permitted;
 /// * outside Linux: unsupported.

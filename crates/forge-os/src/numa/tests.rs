@@ -11,6 +11,7 @@ fn masks_hold_every_node_and_refuse_what_is_beyond() {
     assert!(!mask.insert(1024) && !mask.insert(u32::MAX));
     assert!(!mask.contains(1) && !mask.contains(1024));
     assert!(mask.iter().eq([0, 31, 32, 63, 64, 1023]));
+    assert_eq!(mask.len(), 6);
     assert_eq!(NodeMask::single(1024), None);
     assert!(NodeMask::single(63).is_some_and(|mask| mask.iter().eq([63])));
 }
@@ -44,6 +45,21 @@ mod linux {
                 // SAFETY: a live mapping.
                 unsafe { numa_bind(page, len, mode, &mask).unwrap() };
                 assert_eq!(numa_policy(page), Ok((Some(mode), mask)));
+            }
+        });
+    }
+
+    #[test]
+    fn pages_that_exist_keep_their_content_and_are_no_obstacle() {
+        with_page(|page, len| {
+            // SAFETY: a live, writable page.
+            unsafe { page.write_bytes(7, len) };
+            let mask = NodeMask::single(numa_node().unwrap()).unwrap();
+            for mode in [NumaMode::Bind, NumaMode::Preferred, NumaMode::Interleave] {
+                // SAFETY: a live mapping.
+                unsafe { numa_bind(page, len, mode, &mask).unwrap() };
+                // SAFETY: the page was written whole.
+                assert!(unsafe { page.cast::<[u8; 512]>().read() } == [7; 512]);
             }
         });
     }

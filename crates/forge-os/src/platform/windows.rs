@@ -220,11 +220,11 @@ pub(crate) fn numa_node() -> Result<u32, OsError> {
 }
 
 pub(crate) unsafe fn numa_bind(_: NonNull<u8>, _: usize, _: NumaMode, _: &NodeMask) -> Result<(), OsError> {
-    Err(OsError::unsupported("numa_bind"))
+    Err(OsError::unsupported("mbind"))
 }
 
 pub(crate) fn numa_policy(_: NonNull<u8>) -> Result<(Option<NumaMode>, NodeMask), OsError> {
-    Err(OsError::unsupported("numa_policy"))
+    Err(OsError::unsupported("get_mempolicy"))
 }
 
 pub(crate) fn map_secret(_: usize) -> Result<NonNull<u8>, OsError> {

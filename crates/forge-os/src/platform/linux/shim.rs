@@ -135,6 +135,12 @@ pub(crate) fn numa_node() -> Result<u32, OsError> {
     Ok(unsafe { (&raw const node).read_volatile() })
 }
 
+/// `MPOL_MF_STRICT`: report pages that exist and lie elsewhere (`EIO`).
+const REPORT_MISPLACED: usize = 1;
+/// `MPOL_MF_MOVE`: move such pages, if only this process uses them.
+const MOVE_MISPLACED: usize = 2;
+const EIO: i32 = 5;
+
 pub(crate) unsafe fn numa_bind(
     ptr: NonNull<u8>,
     len: usize,
@@ -142,17 +148,22 @@ pub(crate) unsafe fn numa_bind(
     nodes: &NodeMask,
 ) -> Result<(), OsError> {
     let words = nodes.as_words();
-    let arguments = [
-        ptr.as_ptr().expose_provenance(),
-        len,
-        mode as usize,
-        words.as_ptr().expose_provenance(),
-        KERNEL_MASK_BITS,
-        0,
-    ];
-    // SAFETY: the range is the caller's mapping, and the mask is readable for `KERNEL_MASK_BITS - 1` bits. A
-    // placement policy changes neither content nor rights.
-    unsafe { call("mbind", number::MBIND, arguments) }.map(drop)
+    let bind = |flags| {
+        let start = ptr.as_ptr().expose_provenance();
+        let mask = words.as_ptr().expose_provenance();
+        let arguments = [start, len, mode as usize, mask, KERNEL_MASK_BITS, flags];
+        // SAFETY: the range is the caller's mapping, and the mask is readable for `KERNEL_MASK_BITS - 1` bits. A
+        // placement policy changes neither content nor rights, and a page that moves keeps its address.
+        unsafe { call("mbind", number::MBIND, arguments) }.map(drop)
+    };
+    // Moving makes every processor flush its lists of pages, so it is asked for only where there is something to move.
+    match bind(REPORT_MISPLACED) {
+        Err(error) if error.code() == EIO => match mode {
+            NumaMode::Preferred => bind(MOVE_MISPLACED),
+            NumaMode::Bind | NumaMode::Interleave => bind(MOVE_MISPLACED | REPORT_MISPLACED),
+        },
+        done => done,
+    }
 }
 
 /// The kernel decrements the number of bits before it uses it, so a mask of n bits is announced as n + 1.
