@@ -3,6 +3,8 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/smaps.rs"]
+mod smaps;
 mod support;
 
 use std::fs;
@@ -13,41 +15,7 @@ use forge_alloc::{
     FixedRange, HugePageBacked, LockedMmapBacked, MmapBacked, MmapFlags, OsBacked, current_numa_node,
     last_os_failure, page_size,
 };
-
-/// Returns the lines of `/proc/self/smaps` about the mapping that contains `ptr`, or `None` where there is no such file.
-fn smaps(ptr: NonNull<u8>) -> Option<Vec<String>> {
-    let Ok(text) = fs::read_to_string("/proc/self/smaps") else {
-        eprintln!("skipped: this system has no /proc/self/smaps");
-        return None;
-    };
-    let address = ptr.addr().get();
-    let bounds = |line: &str| {
-        let (start, end) = line.split(' ').next()?.split_once('-')?;
-        Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
-    };
-    let mut lines = text
-        .lines()
-        .skip_while(|line| !bounds(line).is_some_and(|(start, end)| (start..end).contains(&address)));
-    let first = lines.next().expect("the mapping is listed").to_owned();
-    Some(
-        std::iter::once(first)
-            .chain(lines.take_while(|line| bounds(line).is_none()).map(str::to_owned))
-            .collect(),
-    )
-}
-
-/// Returns the flags of the mapping that contains `ptr` (`rd`, `wr`, `lo`, ...).
-fn vm_flags(ptr: NonNull<u8>) -> Option<Vec<String>> {
-    let lines = smaps(ptr)?;
-    let flags = lines.iter().find_map(|line| line.strip_prefix("VmFlags:")).expect("a line of flags");
-    Some(flags.split_whitespace().map(str::to_owned).collect())
-}
-
-/// Returns a number of KiB from the lines about a mapping.
-fn kib(lines: &[String], name: &str) -> usize {
-    let line = lines.iter().find_map(|line| line.strip_prefix(name)).expect("the line exists");
-    line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
-}
+use smaps::{has, kib, smaps, vm_flags};
 
 /// Returns how many of `len` bytes at `ptr`, a multiple of the page size, are in physical memory.
 ///
@@ -58,10 +26,6 @@ fn resident(ptr: NonNull<u8>, len: usize) -> usize {
     let result = unsafe { libc::mincore(ptr.as_ptr().cast(), len, pages.as_mut_ptr().cast()) };
     assert_eq!(result, 0, "mincore: {}", std::io::Error::last_os_error());
     pages.iter().filter(|&&page| page & 1 != 0).count() * page_size()
-}
-
-fn has(flags: &[String], wanted: &str) -> bool {
-    flags.iter().any(|flag| flag == wanted)
 }
 
 fn flags(set: impl FnOnce(&mut MmapFlags)) -> MmapFlags {
