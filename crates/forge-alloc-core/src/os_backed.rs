@@ -12,12 +12,22 @@ use crate::{AllocError, Allocator};
 /// - `base_ptr()` and `region_size()` describe one mapping that this value owns and that stays in place, page-rounded,
 ///   until the value is dropped.
 /// - `try_release_pages` and `try_protect` refuse every span that is not inside that mapping.
+/// - If `is_native()` returns true, the running system itself made that mapping.
 pub unsafe trait OsBacked: Allocator {
     /// Returns the first byte of the mapping. O(1).
     fn base_ptr(&self) -> NonNull<u8>;
 
     /// Returns the length of the mapping in bytes, a multiple of the page size. O(1).
     fn region_size(&self) -> usize;
+
+    /// Returns whether the mapping was made by the running system, whose calls may then be made on it. O(1).
+    ///
+    /// A simulated system's mappings are bytes of the heap, which belong to others once they are freed. The default is not to
+    /// know.
+    #[inline]
+    fn is_native(&self) -> bool {
+        false
+    }
 
     /// Gives the physical pages under `size` bytes at `ptr` back and keeps the reservation. One system call.
     ///

@@ -61,6 +61,11 @@ macro_rules! forward_os_backed {
         }
 
         #[inline]
+        fn is_native(&self) -> bool {
+            self.$field.is_native()
+        }
+
+        #[inline]
         unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
             // SAFETY: the caller's promises are the callee's.
             unsafe { self.$field.try_release_pages(ptr, size) }
@@ -107,7 +112,7 @@ macro_rules! forward_allocator {
     ($field:ident) => {
         #[inline(always)]
         fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
-            Allocator::allocate(&*self.$field, layout)
+            Allocator::allocate(&self.$field, layout)
         }
 
         #[inline]

@@ -29,6 +29,8 @@
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
+//! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
+//! | `NumaLocal` | another mapping, on the NUMA nodes of a `NumaPolicy` | as its inner | as its inner | no |
 //!
 //! | source of regions | what it is |
 //! |---|---|
@@ -116,6 +118,8 @@ pub use layout::slab::size_classed::{ClassTable, DEFAULT_CLASS_SIZES_8, FINE_CLA
 pub use layout::slab::slot_box::SlotBox;
 pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.

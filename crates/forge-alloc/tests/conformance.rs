@@ -192,6 +192,54 @@ blocks! {
     native_arena: || Arena::<_>::with_source(MmapSource::new()).limited_to(GROWTH), [moves_alive], usual();
 }
 
+/// Runs every check on what `make` makes, and on an arena over it, if the machine can place a mapping so.
+#[cfg(not(miri))]
+fn conforms_where_placed<A>(make: impl Fn() -> Result<A, OsError>)
+where
+    A: Allocator + FixedRange + OsBacked + StableAddress,
+{
+    if let Err(refused) = make() {
+        eprintln!("skipped: {refused}");
+        return;
+    }
+    let make = || make().unwrap();
+    contract::conforms(usual(), make);
+    contract::moves_alive(usual(), make);
+    contract::stays_in_range(usual(), make);
+    let arena = || BumpArena::new(make()).unwrap();
+    contract::conforms(usual(), arena);
+    contract::moves_alive(usual(), arena);
+}
+
+/// Asks for huge pages; blocks start every 64 KiB, so that there is room for some.
+#[cfg(not(miri))]
+fn on_huge_pages<I: OsBacked>(mapping: I) -> Result<HugePageAligned<I>, OsError> {
+    HugePageAligned::request(mapping, 64 << 10)
+}
+
+#[cfg(not(miri))]
+fn on_this_node<I: OsBacked>(mapping: I) -> Result<NumaLocal<I>, OsError> {
+    NumaLocal::bind(mapping, NumaPolicy::Preferred(current_numa_node().unwrap_or(0)))
+}
+
+#[cfg(not(miri))]
+#[test]
+fn a_mapping_on_huge_pages_conforms() {
+    conforms_where_placed(|| on_huge_pages(MmapBacked::new(8 << 20).unwrap()));
+}
+
+#[cfg(not(miri))]
+#[test]
+fn a_mapping_on_a_node_conforms() {
+    conforms_where_placed(|| on_this_node(MmapBacked::new(BYTES).unwrap()));
+}
+
+#[cfg(not(miri))]
+#[test]
+fn a_mapping_on_huge_pages_of_a_node_conforms() {
+    conforms_where_placed(|| on_huge_pages(on_this_node(MmapBacked::new(8 << 20).unwrap())?));
+}
+
 fn lazy() -> MmapFlags {
     let mut flags = MmapFlags::NONE;
     flags.lazy_commit = true;

@@ -41,4 +41,6 @@ pub use static_buf::StaticBacked;
 pub use system::System;
 
 #[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) use os::record;
+#[cfg(all(feature = "std", any(unix, windows)))]
 pub use os::*;

@@ -139,7 +139,7 @@ bump_its_own_bytes!([O: Os] HugePageBacked<O>);
 // SAFETY: the mapping stays where it is when the value moves.
 unsafe impl<O: Os> StableAddress for HugePageBacked<O> {}
 
-// SAFETY: base and size describe the owned mapping; spans outside it are refused.
+// SAFETY: base, size and system describe the owned mapping; spans outside it are refused.
 unsafe impl<O: Os> OsBacked for HugePageBacked<O> {
     #[inline]
     fn base_ptr(&self) -> NonNull<u8> {
@@ -149,6 +149,11 @@ unsafe impl<O: Os> OsBacked for HugePageBacked<O> {
     #[inline]
     fn region_size(&self) -> usize {
         self.mapping.size()
+    }
+
+    #[inline]
+    fn is_native(&self) -> bool {
+        self.mapping.is_native()
     }
 
     unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {

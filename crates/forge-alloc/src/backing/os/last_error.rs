@@ -51,7 +51,7 @@ pub fn mmap_record_os_error() {
 
 /// Puts `failure` into the slot of this thread and returns what is left of it.
 #[cold]
-pub(super) fn record(failure: OsError) -> AllocError {
+pub(crate) fn record(failure: OsError) -> AllocError {
     // A thread without storage for the slot loses the reason, not the error.
     let _ = LATEST.try_with(|slot| slot.set(Some(failure)));
     AllocError

@@ -171,7 +171,7 @@ bump_its_own_bytes!([O: Os] LockedMmapBacked<O>);
 // SAFETY: the mapping stays where it is when the value moves.
 unsafe impl<O: Os> StableAddress for LockedMmapBacked<O> {}
 
-// SAFETY: base and size describe the owned mapping; spans outside it are refused, and pages are never released.
+// SAFETY: base, size and system describe the owned mapping; spans outside it are refused, and pages are never released.
 unsafe impl<O: Os> OsBacked for LockedMmapBacked<O> {
     #[inline]
     fn base_ptr(&self) -> NonNull<u8> {
@@ -181,6 +181,11 @@ unsafe impl<O: Os> OsBacked for LockedMmapBacked<O> {
     #[inline]
     fn region_size(&self) -> usize {
         self.mapping.0.size()
+    }
+
+    #[inline]
+    fn is_native(&self) -> bool {
+        self.mapping.0.is_native()
     }
 
     /// Refuses: locked pages keep their contents.

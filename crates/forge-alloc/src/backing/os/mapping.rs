@@ -24,11 +24,12 @@
 //! wish costs nothing.
 #![allow(unsafe_code)]
 
+use core::any::TypeId;
 use core::ptr::NonNull;
 
 use forge_alloc_core::align::checked_align_up;
 use forge_alloc_core::{ProtectFlags, is_aligned};
-use forge_os::{MapOptions, Os, OsError, Protection};
+use forge_os::{MapOptions, Native, Os, OsError, Protection};
 
 use super::last_error::record;
 
@@ -105,6 +106,12 @@ impl<O: Os> Mapping<O> {
     #[inline(always)]
     pub(super) const fn size(&self) -> usize {
         self.size
+    }
+
+    /// Returns whether the running system, not a simulated one, made the mapping.
+    #[inline]
+    pub(super) fn is_native(&self) -> bool {
+        TypeId::of::<O>() == TypeId::of::<Native>()
     }
 
     #[inline]

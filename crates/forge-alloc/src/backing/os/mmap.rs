@@ -30,7 +30,6 @@
 //! but are turned off by the administrator are not an error: the system accepts the advice.
 #![allow(unsafe_code)]
 
-use core::any::TypeId;
 use core::ptr::NonNull;
 
 use forge_alloc_core::sync::atomic::{AtomicUsize, Ordering};
@@ -213,11 +212,11 @@ impl<O: Os> MmapBacked<O> {
 
     /// Places the pages to come on `node`.
     fn bind(&self, node: u32) -> Result<(), OsError> {
-        if TypeId::of::<O>() != TypeId::of::<Native>() {
+        if !self.mapping.is_native() {
             return Err(OsError::unsupported("mbind"));
         }
         let nodes = NodeMask::single(node).ok_or(OsError::invalid_argument("mbind"))?;
-        // SAFETY: the range is one live mapping of `Native`, as the comparison shows.
+        // SAFETY: the range is one live mapping of `Native`, as the question shows.
         unsafe { numa_bind(self.base(), self.size(), NumaMode::Bind, &nodes) }
     }
 
@@ -328,7 +327,7 @@ bump_its_own_bytes!([O: Os] MmapBacked<O>);
 // SAFETY: the mapping stays where it is when the value moves.
 unsafe impl<O: Os> StableAddress for MmapBacked<O> {}
 
-// SAFETY: base and size describe the owned mapping (without its guard page); spans outside it are refused.
+// SAFETY: base, size and system describe the owned mapping (without its guard page); spans outside it are refused.
 unsafe impl<O: Os> OsBacked for MmapBacked<O> {
     #[inline]
     fn base_ptr(&self) -> NonNull<u8> {
@@ -338,6 +337,11 @@ unsafe impl<O: Os> OsBacked for MmapBacked<O> {
     #[inline]
     fn region_size(&self) -> usize {
         self.mapping.size()
+    }
+
+    #[inline]
+    fn is_native(&self) -> bool {
+        self.mapping.is_native()
     }
 
     unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {

@@ -11,6 +11,7 @@ mod mmap_source;
 
 pub use forge_os::{Native, Os, OsError, default_huge_page_size, page_size};
 pub use huge_page::HugePageBacked;
+pub(crate) use last_error::record;
 pub use last_error::{last_os_failure, mmap_clear_last_os_error, mmap_last_os_error, mmap_record_os_error};
 pub use locked::LockedMmapBacked;
 pub use mmap::{MmapBacked, MmapFlags};
