@@ -50,6 +50,25 @@ macro_rules! forward_range {
 /// Expands to the items of `OsBacked` of a type whose field `$field` is the mapping.
 macro_rules! forward_os_backed {
     ($field:ident) => {
+        $crate::forward::forward_mapping!($field);
+
+        #[inline]
+        unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.try_release_pages(ptr, size) }
+        }
+
+        #[inline]
+        unsafe fn release_pages(&self, ptr: NonNull<u8>, size: usize) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.release_pages(ptr, size) }
+        }
+    };
+}
+
+/// Expands to the items of `OsBacked`, except those that release pages, of a type whose field `$field` is the mapping.
+macro_rules! forward_mapping {
+    ($field:ident) => {
         #[inline]
         fn base_ptr(&self) -> NonNull<u8> {
             self.$field.base_ptr()
@@ -66,12 +85,6 @@ macro_rules! forward_os_backed {
         }
 
         #[inline]
-        unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
-            // SAFETY: the caller's promises are the callee's.
-            unsafe { self.$field.try_release_pages(ptr, size) }
-        }
-
-        #[inline]
         unsafe fn try_protect(
             &self,
             ptr: NonNull<u8>,
@@ -80,12 +93,6 @@ macro_rules! forward_os_backed {
         ) -> Result<(), AllocError> {
             // SAFETY: the caller's promises are the callee's.
             unsafe { self.$field.try_protect(ptr, size, flags) }
-        }
-
-        #[inline]
-        unsafe fn release_pages(&self, ptr: NonNull<u8>, size: usize) {
-            // SAFETY: the caller's promises are the callee's.
-            unsafe { self.$field.release_pages(ptr, size) }
         }
 
         #[inline]
@@ -298,8 +305,8 @@ macro_rules! forward_to_value {
 }
 
 pub(crate) use {
-    forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_to_value,
-    forward_totals,
+    forward_allocator, forward_deallocator, forward_mapping, forward_os_backed, forward_range,
+    forward_to_value, forward_totals,
 };
 // For the owners among the wrappers.
 #[allow(unused_imports, reason = "which wrappers exist depends on the features")]

@@ -46,7 +46,7 @@ use forge_alloc_core::{
 use forge_os::{Advice, Native, Os, OsError, default_huge_page_size};
 
 use crate::backing::record;
-use crate::forward::{forward_range, forward_reset, forward_totals};
+use crate::forward::{forward_mapping, forward_range, forward_reset, forward_totals};
 
 /// The smallest huge page size in bytes that a caller may name.
 const SMALLEST: usize = 4096;
@@ -261,20 +261,7 @@ unsafe impl<I: OsBacked + FixedRange> FixedRange for HugePageAligned<I> {
 // SAFETY: the mapping is the inner one's, which keeps the contract; a span that leaves the mapping is passed on as it is, for
 // the inner one to refuse, and a rounded one lies inside the span that was passed in.
 unsafe impl<I: OsBacked> OsBacked for HugePageAligned<I> {
-    #[inline]
-    fn base_ptr(&self) -> NonNull<u8> {
-        self.inner.base_ptr()
-    }
-
-    #[inline]
-    fn region_size(&self) -> usize {
-        self.inner.region_size()
-    }
-
-    #[inline]
-    fn is_native(&self) -> bool {
-        self.inner.is_native()
-    }
+    forward_mapping!(inner);
 
     /// Gives the whole huge pages of the span back; a span without one keeps what it has.
     unsafe fn try_release_pages(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
@@ -286,16 +273,6 @@ unsafe impl<I: OsBacked> OsBacked for HugePageAligned<I> {
         }
     }
 
-    unsafe fn try_protect(
-        &self,
-        ptr: NonNull<u8>,
-        size: usize,
-        flags: ProtectFlags,
-    ) -> Result<(), AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.inner.try_protect(ptr, size, flags) }
-    }
-
     /// Gives the whole huge pages of the span back; a span without one, or outside the mapping, keeps what it has.
     unsafe fn release_pages(&self, ptr: NonNull<u8>, size: usize) {
         let span = if self.holds(ptr, size) { self.whole_pages(ptr, size) } else { None };
@@ -303,12 +280,6 @@ unsafe impl<I: OsBacked> OsBacked for HugePageAligned<I> {
             // SAFETY: no live block overlaps a part of the span.
             unsafe { self.inner.release_pages(pages, length) }
         }
-    }
-
-    #[inline]
-    unsafe fn protect(&self, ptr: NonNull<u8>, size: usize, flags: ProtectFlags) {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.inner.protect(ptr, size, flags) }
     }
 }
 

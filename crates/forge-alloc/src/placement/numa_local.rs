@@ -34,7 +34,7 @@
 //! would have to name nodes and errors of the OS layer in a crate that knows no OS.
 //!
 //! **No feature, no value.** Outside Linux, and where a container forbids the call, the constructor fails with an error that
-//! names `mbind`. A program that can do without asks for the reason and goes on with the inner allocator of its next try.
+//! names `mbind`. A program that can do without a policy maps again and goes on without one.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;

@@ -20,6 +20,8 @@ fn the_usual_causes_come_with_a_remedy() {
         ("mprotect", code::OUT_OF_MEMORY, "max_map_count"),
         ("memfd_secret", code::UNSUPPORTED, "secretmem.enable"),
         ("mbind", code::INVALID_ARGUMENT, "/sys/devices/system/node/online"),
+        ("mbind", code::UNSUPPORTED, "CONFIG_NUMA"),
+        ("madvise(MADV_HUGEPAGE)", code::UNSUPPORTED, "CONFIG_TRANSPARENT_HUGEPAGE"),
     ] {
         let text = OsError::new(call, code).to_string();
         assert!(text.contains(remedy), "{text}");
