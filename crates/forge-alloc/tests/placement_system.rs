@@ -5,6 +5,8 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/refused.rs"]
+mod refused;
 #[path = "support/smaps.rs"]
 mod smaps;
 #[allow(dead_code, reason = "no test here needs a process of its own")]
@@ -18,6 +20,7 @@ use forge_alloc::{
     NumaLocal, NumaPolicy, OsBacked, OsError, current_numa_node, last_os_failure, page_size,
 };
 use forge_os::{NodeMask, NumaMode, numa_policy};
+use refused::refused;
 use smaps::{has, kib, smaps, vm_flags};
 
 /// A huge page of the tests, in bytes.
@@ -212,4 +215,49 @@ fn both_wrappers_hold_on_one_mapping() {
     assert!(both.is_native());
     assert_eq!(numa_policy(both.base_ptr()).map(|(mode, _)| mode), Ok(Some(NumaMode::Preferred)));
     assert!(vm_flags(both.base_ptr()).is_none_or(|flags| has(&flags, "hg")));
+}
+
+#[test]
+fn a_container_that_forbids_policies_gets_an_error_that_says_so() {
+    let Some(node) = node() else { return };
+    let place = || NumaLocal::new(mmap(), NumaPolicy::Preferred(node)).err().and_then(|_| last_os_failure());
+    for (number, call) in [(libc::SYS_mbind, "mbind"), (libc::SYS_get_mempolicy, "get_mempolicy")] {
+        for code in [libc::EPERM, libc::ENOSYS] {
+            let Some(reason) = refused(number, None, code, place) else { return };
+            assert_eq!(reason.map(|reason| (reason.call(), reason.code())), Some((call, code)));
+        }
+    }
+    let Some(reason) = refused(libc::SYS_mbind, None, libc::EPERM, place) else { return };
+    assert!(reason.is_some_and(|reason| reason.to_string().contains("a container profile blocks mbind")));
+}
+
+#[test]
+fn a_system_that_refuses_the_advice_gets_an_error_that_says_so() {
+    if huge().is_none() {
+        return;
+    }
+    let advice = Some((2, libc::MADV_HUGEPAGE as u32));
+    let reason = refused(libc::SYS_madvise, advice, libc::EINVAL, || {
+        assert!(HugePageAligned::new(MmapBacked::new(4 * HUGE).unwrap()).is_none());
+        last_os_failure()
+    });
+    let Some(reason) = reason else { return };
+    assert_eq!(reason, Some(OsError::invalid_argument("madvise(MADV_HUGEPAGE)")));
+}
+
+#[test]
+fn misplaced_pages_are_moved_or_the_error_says_that_they_cannot_be() {
+    /// `MPOL_MF_STRICT` and the index of the argument that it is: report misplaced pages.
+    const REPORT: (u32, u32) = (5, 1);
+    let Some(node) = node() else { return };
+    let nodes = NodeSet::single(node).unwrap();
+    let place = |argument, policy: NumaPolicy| {
+        refused(libc::SYS_mbind, argument, libc::EIO, || NumaLocal::bind(mmap(), policy).err())
+    };
+    for policy in [NumaPolicy::Bind(nodes), NumaPolicy::Interleaved(nodes), NumaPolicy::Preferred(node)] {
+        let Some(moved) = place(Some(REPORT), policy.clone()) else { return };
+        assert_eq!(moved, None, "moving them was allowed");
+        let Some(stuck) = place(None, policy) else { return };
+        assert_eq!(stuck.map(|reason| (reason.call(), reason.code())), Some(("mbind", libc::EIO)));
+    }
 }
