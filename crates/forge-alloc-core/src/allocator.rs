@@ -218,6 +218,16 @@ pub unsafe trait Allocator: Deallocator {
     fn corruption_events(&self) -> u64 {
         0
     }
+
+    /// Returns whether no two threads call this allocator at the same time, because its type is not `Sync`.
+    ///
+    /// A constant of the type, which an optimiser folds. A wrapper that counts does so with plain loads and stores if it is
+    /// `true`. The default is the cautious answer; unsafe code must not build on a `true`, because a wrong one may lose a
+    /// count but nothing more.
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        false
+    }
 }
 
 /// Moves a block: allocates `new`, copies what both sizes hold, frees `old`. O(size).

@@ -99,6 +99,11 @@ macro_rules! forward_through {
             fn corruption_events(&self) -> u64 {
                 (**self).corruption_events()
             }
+
+            #[inline]
+            fn is_single_threaded(&self) -> bool {
+                (**self).is_single_threaded()
+            }
         }
     };
 }

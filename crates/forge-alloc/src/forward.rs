@@ -160,6 +160,14 @@ macro_rules! forward_allocator {
             unsafe { self.$field.shrink(ptr, old, new) }
         }
 
+        $crate::forward::forward_block_facts!($field);
+        $crate::forward::forward_totals!($field);
+    };
+}
+
+/// Expands to the items of `Allocator` that say something about a block, of a type whose field `$field` is the allocator.
+macro_rules! forward_block_facts {
+    ($field:ident) => {
         #[inline]
         unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
             // SAFETY: the caller's promises are the callee's.
@@ -171,8 +179,6 @@ macro_rules! forward_allocator {
             // SAFETY: the caller's promises are the callee's.
             unsafe { self.$field.usable_size(ptr, layout) }
         }
-
-        $crate::forward::forward_totals!($field);
     };
 }
 
@@ -187,6 +193,11 @@ macro_rules! forward_totals {
         #[inline]
         fn corruption_events(&self) -> u64 {
             self.$field.corruption_events()
+        }
+
+        #[inline]
+        fn is_single_threaded(&self) -> bool {
+            self.$field.is_single_threaded()
         }
     };
 }
@@ -305,8 +316,8 @@ macro_rules! forward_to_value {
 }
 
 pub(crate) use {
-    forward_allocator, forward_deallocator, forward_mapping, forward_os_backed, forward_range,
-    forward_to_value, forward_totals,
+    forward_allocator, forward_block_facts, forward_deallocator, forward_mapping, forward_os_backed,
+    forward_range, forward_to_value, forward_totals,
 };
 // For the owners among the wrappers.
 #[allow(unused_imports, reason = "which wrappers exist depends on the features")]

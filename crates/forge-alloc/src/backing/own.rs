@@ -361,6 +361,11 @@ macro_rules! bump_its_own_bytes {
             fn capacity_bytes(&self) -> Option<usize> {
                 Some(self.size())
             }
+
+            #[inline]
+            fn is_single_threaded(&self) -> bool {
+                true
+            }
         }
     };
 }

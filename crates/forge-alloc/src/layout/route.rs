@@ -424,6 +424,12 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
     fn corruption_events(&self) -> u64 {
         self.primary.corruption_events().saturating_add(self.secondary.corruption_events())
     }
+
+    /// Returns whether either half is: the router is `Sync` only if both are.
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        self.primary.is_single_threaded() || self.secondary.is_single_threaded()
+    }
 }
 
 // SAFETY: every block is a block of one half, and a move of the router moves both halves and nothing else. The primary's

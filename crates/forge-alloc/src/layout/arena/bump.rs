@@ -275,6 +275,11 @@ unsafe impl<B: FixedRange> Allocator for BumpArena<B> {
     fn capacity_bytes(&self) -> Option<usize> {
         Some(self.backing.size())
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: the range is the backing's, which keeps the contract; `claim` takes all of it from this arena's cursor.

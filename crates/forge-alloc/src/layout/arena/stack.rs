@@ -187,6 +187,11 @@ unsafe impl<B: FixedRange> Allocator for StackAlloc<B> {
     fn capacity_bytes(&self) -> Option<usize> {
         Some(self.backing.size())
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: the range is the backing's, which this value owns; a claim makes every later request fail.

@@ -110,6 +110,11 @@ unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for Arena<S, MIN_
     fn capacity_bytes(&self) -> Option<usize> {
         (self.max_held != usize::MAX).then(|| self.max_held.max(self.held.get()))
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: blocks live in chunks, which a move of the arena leaves in place.

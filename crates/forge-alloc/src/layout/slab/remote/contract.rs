@@ -89,6 +89,11 @@ unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
         let ours = self.corruptions.get().saturating_add(self.shared.foreign_frees());
         self.shared.slab.corruption_events().saturating_add(ours)
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: the range is that of the slab, which does not move (I1), and whose promises carry over. `base` and `size` read

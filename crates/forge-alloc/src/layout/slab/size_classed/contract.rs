@@ -160,6 +160,11 @@ unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Allocator for SizeC
     fn corruption_events(&self) -> u64 {
         self.corruptions.get().saturating_add(self.backing.corruption_events())
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: slots are bytes of the backing, as its own blocks are; a move of the pool moves the backing and nothing else.

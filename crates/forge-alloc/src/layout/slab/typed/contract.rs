@@ -110,6 +110,11 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for S
     fn corruption_events(&self) -> u64 {
         self.corruptions.get().saturating_add(self.backing.corruption_events())
     }
+
+    #[inline]
+    fn is_single_threaded(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: the slots lie in one live block of the backing (I1), whose promises carry over; all of it is writable, because
