@@ -183,6 +183,8 @@ blocks! {
     with_fallback_inline_to_inline: || WithFallback::new(scratch(), inline()), [moves_empty], small();
     with_fallback_stack_to_arena: stack_then_arena, [moves_alive], below_4096();
     with_fallback_chain: || WithFallback::new(scratch(), stack_then_arena()), [moves_empty], small();
+    faulty_bump_inline: || Faulty::new(bump(), NeverFail), [moves_empty, stays_in_range], small();
+    faulty_slab: || Faulty::new(slab_of(NoProtection), NeverFail), [moves_alive, stays_in_range], slots();
     #[cfg(not(miri))]
     native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]
@@ -282,6 +284,15 @@ fn a_scope_of_a_growing_arena_conforms() {
         drive_moving(arena.scope(), history, MOVE_EVERY, checks())
             .unwrap_or_else(|violation| panic!("{violation}"));
         assert_eq!(arena.allocated_bytes(), 0);
+    });
+}
+
+#[test]
+fn a_faulty_allocator_keeps_the_contract_while_it_refuses() {
+    for_each_history(Some(BYTES), usual(), |history| {
+        let arena = BumpArena::new(heap_bytes()).unwrap();
+        let faulty = Faulty::new(arena, FailEveryNth::new(3));
+        drive_moving(faulty, history, MOVE_EVERY, checks()).unwrap_or_else(|violation| panic!("{violation}"));
     });
 }
 

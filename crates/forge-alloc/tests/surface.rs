@@ -223,3 +223,11 @@ fn segments() {
 fn placement() {
     is::<(fn() -> Option<u32>, fn() -> usize)>((current_numa_node, default_huge_page_size));
 }
+#[test]
+fn observing() {
+    type S = Slab<u64, In>;
+    is::<fn(Ba, AlwaysFail) -> Faulty<Ba, AlwaysFail>>(Faulty::new);
+    is::<fn(&Faulty<Ba, AlwaysFail>) -> &AlwaysFail>(Faulty::policy);
+    is::<fn(Faulty<Ba, NeverFail>) -> (Ba, NeverFail)>(Faulty::into_parts);
+    sync::<Faulty<System, FailAfter>>();
+}
