@@ -31,6 +31,7 @@
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
 //! | `NumaLocal` | another mapping, on the NUMA nodes of a `NumaPolicy` | as its inner | as its inner | no |
+//! | [`Statistics`] | counts blocks, bytes, resizes and failures of another allocator | as the inner one | as the inner one | yes |
 //! | [`Faulty`] | refuses requests when a policy says so, for tests | as the inner one | as the inner one | yes |
 //!
 //! | source of regions | what it is |
@@ -120,6 +121,7 @@ pub use layout::slab::slot_box::SlotBox;
 pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;
 pub use observe::faulty::Faulty;
+pub use observe::statistics::{Statistics, alloc_stats::AllocStats, snapshot::StatsSnapshot};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};

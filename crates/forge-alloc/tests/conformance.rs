@@ -183,6 +183,10 @@ blocks! {
     with_fallback_inline_to_inline: || WithFallback::new(scratch(), inline()), [moves_empty], small();
     with_fallback_stack_to_arena: stack_then_arena, [moves_alive], below_4096();
     with_fallback_chain: || WithFallback::new(scratch(), stack_then_arena()), [moves_empty], small();
+    statistics_bump_inline: || Statistics::new(bump()), [moves_empty, stays_in_range], small();
+    statistics_slab: || Statistics::new(slab_of(NoProtection)), [moves_alive, stays_in_range], slots();
+    statistics_shared: || Statistics::new(SharedBumpArena::new(heap_bytes()).unwrap()),
+        [moves_alive, stays_in_range], usual();
     faulty_bump_inline: || Faulty::new(bump(), NeverFail), [moves_empty, stays_in_range], small();
     faulty_slab: || Faulty::new(slab_of(NoProtection), NeverFail), [moves_alive, stays_in_range], slots();
     #[cfg(not(miri))]

@@ -226,8 +226,20 @@ fn placement() {
 #[test]
 fn observing() {
     type S = Slab<u64, In>;
+    is::<fn(Ba) -> Statistics<Ba>>(Statistics::new);
+    is::<fn(&Statistics<Ba>) -> &AllocStats>(Statistics::stats);
+    is::<fn(&Statistics<Ba>) -> &Ba>(Statistics::inner);
+    is::<fn() -> AllocStats>(AllocStats::new);
+    is::<fn(&AllocStats) -> u64>(AllocStats::current_bytes);
+    is::<fn(&AllocStats) -> u64>(AllocStats::peak_bytes);
+    is::<fn(&AllocStats) -> i64>(AllocStats::live_count);
     is::<fn(Ba, AlwaysFail) -> Faulty<Ba, AlwaysFail>>(Faulty::new);
     is::<fn(&Faulty<Ba, AlwaysFail>) -> &AlwaysFail>(Faulty::policy);
     is::<fn(Faulty<Ba, NeverFail>) -> (Ba, NeverFail)>(Faulty::into_parts);
+    os::<Statistics<MmapBacked>>();
+    send::<Statistics<S>>();
+    send::<AllocStats>();
+    sync::<AllocStats>();
+    sync::<Statistics<System>>();
     sync::<Faulty<System, FailAfter>>();
 }

@@ -1,5 +1,7 @@
 //! Watching another allocator: counting, warning, failing on purpose.
 
 pub(crate) mod faulty;
+pub(crate) mod statistics;
+mod tally;
 #[cfg(test)]
 mod testing;
