@@ -32,6 +32,7 @@
 //! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
 //! | `NumaLocal` | another mapping, on the NUMA nodes of a `NumaPolicy` | as its inner | as its inner | no |
 //! | [`Statistics`] | counts blocks, bytes, resizes and failures of another allocator | as the inner one | as the inner one | yes |
+//! | [`Watermark`] | tells a handler when another allocator runs full | as the inner one | as the inner one | yes |
 //! | [`Faulty`] | refuses requests when a policy says so, for tests | as the inner one | as the inner one | yes |
 //!
 //! | source of regions | what it is |
@@ -58,7 +59,9 @@
 //! # Features
 //!
 //! `std` (default) adds what needs an operating system, `alloc` what needs a global allocator. `allocator-api2-02`, `-03`,
-//! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`.
+//! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`. `log` adds
+//! `LogCrateHandler`, which passes events of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`]
+//! serialisable.
 #![cfg_attr(not(feature = "std"), no_std)]
 
 #[cfg(feature = "alloc")]
@@ -122,6 +125,15 @@ pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;
 pub use observe::faulty::Faulty;
 pub use observe::statistics::{Statistics, alloc_stats::AllocStats, snapshot::StatsSnapshot};
+#[cfg(feature = "log")]
+pub use observe::watermark::log::LogCrateHandler;
+#[cfg(feature = "std")]
+pub use observe::watermark::log::LogHandler;
+pub use observe::watermark::{
+    Watermark,
+    event::{WatermarkEvent, WatermarkLevel, WatermarkThresholds},
+    handler::{FnHandler, NullHandler, WatermarkHandler},
+};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};

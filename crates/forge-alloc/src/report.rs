@@ -5,6 +5,7 @@
 //! | a link of a free list was overwritten | debug builds panic; others count it and go on without the list |
 //! | a free of what the block never issued | debug builds panic; others count it and leave everything alone |
 //! | a [`Misuse`] | the hook is called, the message is printed, the process ends |
+//! | a handler of a watermark that unwinds | the message is printed, the process ends |
 //!
 //! # Design
 //!
@@ -137,19 +138,30 @@ fn end(misuse: Misuse, address: usize) -> ! {
     if !hook.is_null() {
         // SAFETY: a word that is not null was a function of this type.
         let hook = unsafe { core::mem::transmute::<*mut (), fn(MisuseEvent)>(hook) };
-        let stop = EndOnUnwind(misuse);
-        hook(MisuseEvent { misuse, address });
-        core::mem::forget(stop);
+        without_unwinding(misuse.message(), || hook(MisuseEvent { misuse, address }));
     }
     forge_os::fatal(&[misuse.message()])
 }
 
-/// Ends the process with the message if the hook unwinds.
-struct EndOnUnwind(Misuse);
+/// Calls a handler of a watermark, and ends the process if it unwinds.
+pub(crate) fn call_watermark_handler(call: impl FnOnce()) {
+    without_unwinding("forge-alloc: a handler of a watermark panicked inside of an allocator", call);
+}
+
+/// Calls a function of the program, and ends the process with `message` if it unwinds.
+#[inline]
+fn without_unwinding(message: &'static str, call: impl FnOnce()) {
+    let stop = EndOnUnwind(message);
+    call();
+    core::mem::forget(stop);
+}
+
+/// Ends the process with the message when it is dropped.
+struct EndOnUnwind(&'static str);
 
 impl Drop for EndOnUnwind {
     fn drop(&mut self) {
-        forge_os::fatal(&[self.0.message()])
+        forge_os::fatal(&[self.0])
     }
 }
 

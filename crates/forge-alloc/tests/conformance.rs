@@ -187,8 +187,15 @@ blocks! {
     statistics_slab: || Statistics::new(slab_of(NoProtection)), [moves_alive, stays_in_range], slots();
     statistics_shared: || Statistics::new(SharedBumpArena::new(heap_bytes()).unwrap()),
         [moves_alive, stays_in_range], usual();
+    watermark_bump_inline: || Watermark::new(bump(), NullHandler), [moves_empty, stays_in_range], small();
+    watermark_slab: || Watermark::new(slab_of(NoProtection), NullHandler).with_hysteresis(5),
+        [moves_alive, stays_in_range], slots();
+    watermark_shared: || Watermark::new(SharedBumpArena::new(heap_bytes()).unwrap(), NullHandler),
+        [moves_alive, stays_in_range], usual();
     faulty_bump_inline: || Faulty::new(bump(), NeverFail), [moves_empty, stays_in_range], small();
     faulty_slab: || Faulty::new(slab_of(NoProtection), NeverFail), [moves_alive, stays_in_range], slots();
+    observers_stacked: || Faulty::new(Statistics::new(Watermark::new(bump(), NullHandler)), NeverFail),
+        [moves_empty, stays_in_range], small();
     #[cfg(not(miri))]
     native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]

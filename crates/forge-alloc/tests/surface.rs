@@ -233,13 +233,21 @@ fn observing() {
     is::<fn(&AllocStats) -> u64>(AllocStats::current_bytes);
     is::<fn(&AllocStats) -> u64>(AllocStats::peak_bytes);
     is::<fn(&AllocStats) -> i64>(AllocStats::live_count);
+    is::<fn(Ba, NullHandler) -> Watermark<Ba, NullHandler>>(Watermark::new);
+    is::<fn(Ba, NullHandler, WatermarkThresholds) -> Watermark<Ba, NullHandler>>(Watermark::with_thresholds);
+    is::<fn(&Watermark<Ba, NullHandler>) -> usize>(Watermark::allocated_bytes);
+    is::<fn(&Watermark<Ba, NullHandler>) -> &NullHandler>(Watermark::handler);
+    is::<fn(&Watermark<Ba, LogHandler>)>(Watermark::rearm);
+    is::<fn(&FnHandler<fn(WatermarkEvent)>, WatermarkEvent)>(WatermarkHandler::on_oom);
     is::<fn(Ba, AlwaysFail) -> Faulty<Ba, AlwaysFail>>(Faulty::new);
     is::<fn(&Faulty<Ba, AlwaysFail>) -> &AlwaysFail>(Faulty::policy);
     is::<fn(Faulty<Ba, NeverFail>) -> (Ba, NeverFail)>(Faulty::into_parts);
+    fixed::<Faulty<Watermark<Statistics<Ba>, NullHandler>, NeverFail>>();
     os::<Statistics<MmapBacked>>();
     send::<Statistics<S>>();
     send::<AllocStats>();
     sync::<AllocStats>();
     sync::<Statistics<System>>();
+    sync::<Watermark<System, NullHandler>>();
     sync::<Faulty<System, FailAfter>>();
 }

@@ -5,3 +5,4 @@ pub(crate) mod statistics;
 mod tally;
 #[cfg(test)]
 mod testing;
+pub(crate) mod watermark;

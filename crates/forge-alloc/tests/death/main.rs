@@ -7,6 +7,7 @@
 mod support;
 
 mod slab;
+mod watermark;
 
 use std::os::unix::process::ExitStatusExt;
 
