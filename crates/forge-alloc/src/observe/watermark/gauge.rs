@@ -25,6 +25,9 @@
 //! comparison has 64 bits. Less than 2^57 bytes are ever used, so only the product of the capacity can wrap, for one beyond
 //! 2^55 bytes; it then asks for the comparison that decides, which has 128 bits, in vain.
 //!
+//! One word counts both directions. Two words, one for what was added and one for what was taken off, break the chain from a
+//! store to the next load, but were no faster for one thread, and their difference is no sum that several threads agree on.
+//!
 //! Each thread that allocates knows the sum that it has made itself, so exactly the one that finds the level armed and
 //! exchanges the state word reports a crossing.
 
