@@ -1,7 +1,8 @@
 //! The contract through pointers: a reference or smart pointer to an allocator is that allocator.
 //!
 //! `reset` needs `&mut self` and passes through the pointers that own their referent alone (`&mut A`, `Box<A>`); a
-//! shared pointer cannot reset what others may be using, so the default error stays.
+//! shared pointer cannot reset what others may be using, so the default error stays. `visit_spans` passes through `Box<A>`
+//! alone: who drops a `&mut A` ends a borrow and not the allocator, so what was wiped in between would still be in use.
 #![allow(unsafe_code)]
 
 #[cfg(all(feature = "alloc", target_has_atomic = "ptr"))]
@@ -118,12 +119,6 @@ forward_through!([&mut A]
     #[inline]
     fn can_reset(&self) -> bool {
         (**self).can_reset()
-    }
-
-    #[inline]
-    unsafe fn visit_spans(&mut self, visit: &mut dyn FnMut(NonNull<[u8]>)) -> Result<(), AllocError> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { (**self).visit_spans(visit) }
     }
 );
 forward_through!(#[cfg(feature = "alloc")] [Box<A>]

@@ -10,9 +10,35 @@
 /// Expands to the items of `FixedRange`, except `claim`, of a type whose field `$field: $range` is the range.
 macro_rules! forward_range {
     ($field:ident: $range:ty) => {
+        const GUARDED: bool = <$range>::GUARDED;
+
+        $crate::forward::forward_unguarded_range!($field: $range);
+    };
+}
+
+/// Expands to the items of `FixedRange`, `CARVABLE` and `claim` included, of a type whose promise is attached to `allocate`
+/// and `deallocate`: an arena over its field `$field: $range` would switch the promise off.
+macro_rules! forward_uncarvable_range {
+    ($field:ident: $range:ty) => {
+        /// An arena that carved the bytes would go around `allocate` and `deallocate`.
+        const CARVABLE: bool = false;
+        const GUARDED: bool = <$range>::GUARDED;
+
+        $crate::forward::forward_unguarded_range!($field: $range);
+
+        /// Refuses.
+        fn claim(&mut self) -> Result<(), AllocError> {
+            Err(AllocError)
+        }
+    };
+}
+
+/// Expands to the items of `forward_range` but `GUARDED`: a type that adds bytes to a block does not offer the guard, against
+/// which a layout would put the end of its block.
+macro_rules! forward_unguarded_range {
+    ($field:ident: $range:ty) => {
         const BASE_ALIGN: usize = <$range>::BASE_ALIGN;
         const MUST_COMMIT: bool = <$range>::MUST_COMMIT;
-        const GUARDED: bool = <$range>::GUARDED;
         const SPLIT: bool = <$range>::SPLIT;
 
         #[inline(always)]
@@ -317,8 +343,6 @@ macro_rules! forward_to_value {
 
 pub(crate) use {
     forward_allocator, forward_block_facts, forward_deallocator, forward_mapping, forward_os_backed,
-    forward_range, forward_to_value, forward_totals,
+    forward_range, forward_reset, forward_to_value, forward_totals, forward_uncarvable_range,
+    forward_unguarded_range, forward_visit,
 };
-// For the owners among the wrappers.
-#[allow(unused_imports, reason = "which wrappers exist depends on the features")]
-pub(crate) use {forward_reset, forward_visit};

@@ -97,6 +97,8 @@ pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked
 
 // The contract.
 pub use forge_alloc_core::*;
+pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
+pub use hardening::zeroize::ZeroizeOnFree;
 pub use layout::arena::boxed::ArenaBox;
 pub use layout::arena::bump::{BumpArena, BumpDeallocator};
 pub use layout::arena::chunked::Arena;
