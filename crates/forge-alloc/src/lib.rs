@@ -35,6 +35,12 @@
 //! | [`Watermark`] | tells a handler when another allocator runs full | as the inner one | as the inner one | yes |
 //! | [`Faulty`] | refuses requests when a policy says so, for tests | as the inner one | as the inner one | yes |
 //!
+//! | wrapper | what it adds to another allocator | memory beside the blocks | `no_std` |
+//! |---|---|---|---|
+//! | [`PoisonOnFree`] | freed blocks are filled with a pattern | nothing | yes |
+//! | [`ZeroizeOnFree`] | blocks are wiped when they are freed, shrunk, moved, reset or dropped | nothing | yes |
+//! | [`Canary`] | writes beside a block, and frees with a wrong layout, end the process | 16 bytes a block | yes |
+//!
 //! | source of regions | what it is |
 //! |---|---|
 //! | [`HeapSource`] | blocks of the global allocator |
@@ -97,6 +103,7 @@ pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked
 
 // The contract.
 pub use forge_alloc_core::*;
+pub use hardening::canary::Canary;
 pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
 pub use hardening::zeroize::ZeroizeOnFree;
 pub use layout::arena::boxed::ArenaBox;

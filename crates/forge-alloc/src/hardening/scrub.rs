@@ -26,7 +26,7 @@
 macro_rules! scrub_then_deallocate {
     () => {
         /// Overwrites the block, up to its usable size, and frees it. O(size).
-        #[inline]
+        #[inline(always)]
         unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
             // SAFETY: the block is live and given up, and as long as the inner allocator says, or as its layout.
             unsafe {
@@ -41,7 +41,7 @@ macro_rules! scrub_then_deallocate {
 /// Expands to the items of `Allocator`, except those about the whole of it, of such a type.
 macro_rules! scrub_when_resized {
     () => {
-        #[inline]
+        #[inline(always)]
         fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
             self.inner.allocate(layout)
         }

@@ -99,7 +99,7 @@ fn a_drop_wipes_live_blocks() {
     {
         let arena = BumpArena::new(StaticBacked::uninit(&mut memory)).unwrap();
         let slab = ZeroizeOnFree::new(Slab::<[u64; 4], _>::new(3, arena).unwrap());
-        SlotBox::leak(slab.insert([u64::MAX; 4]).unwrap());
+        let _ = SlotBox::leak(slab.insert([u64::MAX; 4]).unwrap());
         core::mem::forget(slab.insert([u64::MAX; 4]));
     }
     assert!(is_clean(NonNull::from(&mut memory).cast(), 64));
