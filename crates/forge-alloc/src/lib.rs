@@ -40,6 +40,7 @@
 //! | [`PoisonOnFree`] | freed blocks are filled with a pattern | nothing | yes |
 //! | [`ZeroizeOnFree`] | blocks are wiped when they are freed, shrunk, moved, reset or dropped | nothing | yes |
 //! | [`Canary`] | writes beside a block, and frees with a wrong layout, end the process | 16 bytes a block | yes |
+//! | [`CacheJitter`] | blocks start at random cache lines | a line and the distance | yes |
 //!
 //! | source of regions | what it is |
 //! |---|---|
@@ -103,6 +104,7 @@ pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked
 
 // The contract.
 pub use forge_alloc_core::*;
+pub use hardening::cache_jitter::CacheJitter;
 pub use hardening::canary::Canary;
 pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
 pub use hardening::zeroize::ZeroizeOnFree;
