@@ -40,6 +40,7 @@
 //! | [`PoisonOnFree`] | freed blocks are filled with a pattern | nothing | yes |
 //! | [`ZeroizeOnFree`] | blocks are wiped when they are freed, shrunk, moved, reset or dropped | nothing | yes |
 //! | [`Canary`] | writes beside a block, and frees with a wrong layout, end the process | 16 bytes a block | yes |
+//! | [`Quarantine`] | freed blocks are held back; writes to them, and second frees, can be noticed | the blocks held | yes |
 //! | [`CacheJitter`] | blocks start at random cache lines | a line and the distance | yes |
 //!
 //! | source of regions | what it is |
@@ -107,6 +108,7 @@ pub use forge_alloc_core::*;
 pub use hardening::cache_jitter::CacheJitter;
 pub use hardening::canary::Canary;
 pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
+pub use hardening::quarantine::{Quarantinable, Quarantine};
 pub use hardening::zeroize::ZeroizeOnFree;
 pub use layout::arena::boxed::ArenaBox;
 pub use layout::arena::bump::{BumpArena, BumpDeallocator};
