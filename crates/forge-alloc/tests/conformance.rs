@@ -117,6 +117,14 @@ fn key() -> SipHashMAC {
     SipHashMAC::with_key([5; 16])
 }
 
+fn bump_heap() -> BumpArena<HeapBytes> {
+    BumpArena::new(heap_bytes()).unwrap()
+}
+
+fn jitter<I: Allocator>(inner: I, line: usize) -> CacheJitter<I> {
+    CacheJitter::with_params(inner, line, 4, 9).unwrap()
+}
+
 fn stack_then_arena() -> WithFallback<StackAlloc<HeapBytes>, Arena> {
     let near = StackAlloc::new(HeapBytes::new(4096).unwrap()).unwrap();
     WithFallback::new(near, Arena::new().limited_to(256 << 10))
@@ -196,6 +204,30 @@ blocks! {
     faulty_slab: || Faulty::new(slab_of(NoProtection), NeverFail), [moves_alive, stays_in_range], slots();
     observers_stacked: || Faulty::new(Statistics::new(Watermark::new(bump(), NullHandler)), NeverFail),
         [moves_empty, stays_in_range], small();
+    poison_on_free_bump: || PoisonOnFree::new(bump_heap()), [moves_alive, stays_in_range], usual();
+    poison_on_free_slab: || PoisonOnFree::new(slab_of(NoProtection)), [moves_alive, stays_in_range], slots();
+    poison_on_free_inline: || PoisonOnFree::with_pattern(inline(), 7), [moves_empty, stays_in_range], small();
+    zeroize_on_free_bump: || ZeroizeOnFree::new(bump_heap()), [moves_alive, stays_in_range], usual();
+    zeroize_on_free_slab: || ZeroizeOnFree::new(slab_of(OffSlab)), [moves_alive, stays_in_range], slots();
+    zeroize_on_free_inline: || ZeroizeOnFree::new(inline()), [moves_empty, stays_in_range], small();
+    zeroize_on_free_arena: || ZeroizeOnFree::new(Arena::new().limited_to(GROWTH)), [moves_alive], usual();
+    canary_bump: || Canary::new_with_seed(bump_heap(), 1), [moves_alive, stays_in_range], usual();
+    canary_slab: || Canary::new_with_seed(slab_of(NoProtection), 2), [moves_alive, stays_in_range], slots();
+    canary_inline: || Canary::new_with_seed(inline(), 3), [moves_empty, stays_in_range], small();
+    canary_stack: || Canary::new_with_seed(StackAlloc::new(inline()).unwrap(), 4), [moves_empty], small();
+    quarantine_bump: || Quarantine::<_, 4>::new(bump_heap()), [moves_alive, stays_in_range], usual();
+    quarantine_slab: || Quarantine::<_, 3>::over(slab_of(NoProtection)), [moves_alive, stays_in_range], slots();
+    quarantine_slab_inline: || Quarantine::<_, 5>::over(slab_inline()), [moves_empty, stays_in_range], small_slots();
+    quarantine_poisoning_slab: || Quarantine::<_, 2>::poisoning(slab_of(OffSlab), 0xDE),
+    quarantine_poisoning_size_classed: || Quarantine::<_, 4>::poisoning(size_classed_inline(), 0xDE),
+        [moves_empty], small();
+    quarantine_of_canaries: || Quarantine::<_, 4>::poisoning(Canary::new_with_seed(slab_inline(), 5), 0xDE),
+        [moves_empty, stays_in_range], small_slots();
+    cache_jitter_bump: || jitter(bump_heap(), 64), [moves_alive, stays_in_range], usual();
+    cache_jitter_slab: || jitter(slab_of(NoProtection), 32), [moves_alive, stays_in_range], slots();
+    cache_jitter_inline: || jitter(inline(), 16), [moves_empty, stays_in_range], small();
+    every_wrapper_inline: || PoisonOnFree::new(ZeroizeOnFree::new(Quarantine::<_, 2>::over(jitter(
+        Canary::new_with_seed(StackAlloc::new(inline()).unwrap(), 6), 8)))), [moves_empty], small();
     #[cfg(not(miri))]
     native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]
