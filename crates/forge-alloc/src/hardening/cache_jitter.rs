@@ -35,7 +35,7 @@
 //!
 //! *The header* says how far back the inner block starts. A wrong one would free memory that was never issued, so it is
 //! tagged; a forged one is accepted with probability 2^-48 a try by who has read no header of the instance, or one, and is no
-//! obstacle to who can solve for the key with more; see [`keyed`](super::keyed). An all-zero header is never right. The
+//! obstacle to who can solve for the key with more; see [`keyed`]. An all-zero header is never right. The
 //! size is not part of the tag: `Canary` finds frees with another layout.
 //!
 //! *The distance is what is reserved*: the inner layout on a free follows from the header, so no block has to reserve the

@@ -10,7 +10,7 @@
 //!
 //! - (I1) With `h` the keyed hash of the place of a live block, the word before it is `h` xor the code of its layout, and the
 //!   word behind it is `h` with its halves exchanged and its lowest bit set, least significant byte first.
-//! - (I2) The inner block has the layout that [`affix`](super::affix) puts around the user's, so a free finds it again.
+//! - (I2) The inner block has the layout that [`affix`] puts around the user's, so a free finds it again.
 //! - (I3) The code of a layout is `(size * 64 + log2(align)) * C` for an odd constant `C`, and so can be undone.
 //! - (I4) The pointer that a caller frees is the one that it was given: it may reach both words.
 //!
@@ -22,7 +22,7 @@
 //! # Design
 //!
 //! *A word for each block.* The hash of the place makes the words of two blocks unrelated, so that words copied from one block
-//! do not pass at another. The place survives a move of inline storage ([`place`](super::place)).
+//! do not pass at another. The place survives a move of inline storage ([`place`]).
 //!
 //! *What a reader can forge.* [`keyed`](super::keyed) says it in full. Who has seen the words of no block, or of one, does
 //! not know those of any other, nor of the same block at another layout's end: a try succeeds with probability 2^-63 before and

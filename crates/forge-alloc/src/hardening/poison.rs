@@ -23,7 +23,7 @@
 //!
 //! The pattern makes a read after a free visible to who looks at it; it detects nothing by itself. `Quarantine::poisoning`
 //! does: it looks whether the pattern is still there. `0xDE` is odd as a pointer, negative as an integer, and large.
-//! The stores stay also where the inner free is one that the compiler knows; see [`wipe`](super::wipe).
+//! The stores stay also where the inner free is one that the compiler knows; see [`wipe`].
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;

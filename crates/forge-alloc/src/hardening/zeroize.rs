@@ -23,7 +23,7 @@
 //!
 //! # Design
 //!
-//! The stores are a `memset` that the optimiser keeps; see [`wipe`](super::wipe).
+//! The stores are a `memset` that the optimiser keeps; see [`wipe`].
 //!
 //! *Fails closed.* A reset is passed on only if the inner allocator can be reset and knows its spans; else it is an error. A
 //! drop has nobody to tell: over an allocator that does not know its spans (the global one, a shared reference) it wipes
@@ -55,7 +55,7 @@ use crate::forward::{forward_totals, forward_uncarvable_range, forward_visit};
 /// use forge_alloc::{InlineBacked, Slab, ZeroizeOnFree};
 ///
 /// let keys = ZeroizeOnFree::new(Slab::<[u8; 32], _>::new(4, InlineBacked::<128>::new())?);
-/// let mut key = keys.insert([0; 32])?;
+/// let mut key = keys.insert([0_u8; 32])?;
 /// key.fill(0x42);
 /// let place = key.as_ptr();
 /// drop(key);
