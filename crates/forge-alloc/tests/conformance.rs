@@ -219,6 +219,7 @@ blocks! {
     quarantine_slab: || Quarantine::<_, 3>::over(slab_of(NoProtection)), [moves_alive, stays_in_range], slots();
     quarantine_slab_inline: || Quarantine::<_, 5>::over(slab_inline()), [moves_empty, stays_in_range], small_slots();
     quarantine_poisoning_slab: || Quarantine::<_, 2>::poisoning(slab_of(OffSlab), 0xDE),
+        [moves_alive, stays_in_range], slots();
     quarantine_poisoning_size_classed: || Quarantine::<_, 4>::poisoning(size_classed_inline(), 0xDE),
         [moves_empty], small();
     quarantine_of_canaries: || Quarantine::<_, 4>::poisoning(Canary::new_with_seed(slab_inline(), 5), 0xDE),

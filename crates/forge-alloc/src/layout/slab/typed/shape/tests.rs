@@ -118,7 +118,7 @@ fn over_a_split_backing_the_block_holds_slots_only() {
     assert_eq!((plan.map, plan.split), (100 * size_of::<usize>(), 100 * size_of::<usize>() + 16));
     let both = Plan::new::<u64, Range<true, true>, NoProtection>(100, Some(8192)).unwrap();
     assert_eq!((both.block.size().get(), both.slots, both.split), (8192, 8192 - 800, plan.split));
-    assert!(Keeps::<Range<false, true>, NoProtection>::TRACKS);
+    const { assert!(Keeps::<Range<false, true>, NoProtection>::TRACKS) };
 }
 
 #[test]
