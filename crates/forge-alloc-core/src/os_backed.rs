@@ -11,7 +11,8 @@ use crate::{AllocError, Allocator};
 ///
 /// - `base_ptr()` and `region_size()` describe one mapping that this value owns and that stays in place, page-rounded,
 ///   until the value is dropped.
-/// - `try_release_pages` and `try_protect` refuse every span that is not inside that mapping.
+/// - `try_release_pages`, `try_protect` and `try_guard` refuse every span that is not inside that mapping.
+/// - After `try_guard` has returned `Ok`, every touch of the span faults, and no other byte was affected.
 /// - If `is_native()` returns true, the running system itself made that mapping.
 pub unsafe trait OsBacked: Allocator {
     /// Returns the first byte of the mapping. O(1).
@@ -58,6 +59,25 @@ pub unsafe trait OsBacked: Allocator {
         size: usize,
         flags: ProtectFlags,
     ) -> Result<(), AllocError>;
+
+    /// Turns the whole pages under `size` bytes at `ptr` into guards: every touch of them faults until the value is dropped,
+    /// and what they held is lost. One or two system calls.
+    ///
+    /// The default takes every right to the pages away, which splits the mapping where they lie. An allocator whose system
+    /// has guards that split nothing uses those.
+    ///
+    /// # Errors
+    ///
+    /// As [`OsBacked::try_release_pages`], and if the span is not made of whole pages; nothing is guarded then, or only a
+    /// part of the span.
+    ///
+    /// # Safety
+    ///
+    /// Nothing accesses the pages afterwards, this allocator included, and their protection is not changed any more.
+    unsafe fn try_guard(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        // SAFETY: nothing accesses the pages, so taking the rights away is within the caller's promise.
+        unsafe { self.try_protect(ptr, size, ProtectFlags::NONE) }
+    }
 
     /// Does [`OsBacked::try_release_pages`] and drops its result.
     ///

@@ -41,6 +41,23 @@ macro_rules! forward_unguarded_range {
         const MUST_COMMIT: bool = <$range>::MUST_COMMIT;
         const SPLIT: bool = <$range>::SPLIT;
 
+        $crate::forward::forward_place!($field);
+
+        #[inline(always)]
+        fn split_base(&self) -> NonNull<u8> {
+            self.$field.split_base()
+        }
+
+        #[inline]
+        fn claim_split(&mut self, bytes: usize) -> Result<(), AllocError> {
+            self.$field.claim_split(bytes)
+        }
+    };
+}
+
+/// Expands to the items of `FixedRange` about the bytes of the range, of a type whose field `$field` is the range.
+macro_rules! forward_place {
+    ($field:ident) => {
         #[inline(always)]
         fn base(&self) -> NonNull<u8> {
             self.$field.base()
@@ -59,16 +76,6 @@ macro_rules! forward_unguarded_range {
         #[inline]
         fn commit(&self, offset: usize, len: usize) -> Result<(), AllocError> {
             self.$field.commit(offset, len)
-        }
-
-        #[inline(always)]
-        fn split_base(&self) -> NonNull<u8> {
-            self.$field.split_base()
-        }
-
-        #[inline]
-        fn claim_split(&mut self, bytes: usize) -> Result<(), AllocError> {
-            self.$field.claim_split(bytes)
         }
     };
 }
@@ -119,6 +126,12 @@ macro_rules! forward_mapping {
         ) -> Result<(), AllocError> {
             // SAFETY: the caller's promises are the callee's.
             unsafe { self.$field.try_protect(ptr, size, flags) }
+        }
+
+        #[inline]
+        unsafe fn try_guard(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { self.$field.try_guard(ptr, size) }
         }
 
         #[inline]
@@ -343,6 +356,6 @@ macro_rules! forward_to_value {
 
 pub(crate) use {
     forward_allocator, forward_block_facts, forward_deallocator, forward_mapping, forward_os_backed,
-    forward_range, forward_reset, forward_to_value, forward_totals, forward_uncarvable_range,
+    forward_place, forward_range, forward_reset, forward_to_value, forward_totals, forward_uncarvable_range,
     forward_unguarded_range, forward_visit,
 };

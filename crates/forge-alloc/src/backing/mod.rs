@@ -18,7 +18,7 @@
 mod heap_bytes;
 mod inline;
 mod null;
-mod own;
+pub(crate) mod own;
 mod source;
 mod static_buf;
 #[cfg(feature = "alloc")]

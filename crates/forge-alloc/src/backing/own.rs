@@ -42,32 +42,32 @@ const ANY_ALIGN: usize = usize::MAX;
 
 /// The bump cursor that a backing runs over its own bytes; it refuses alignments above `MAX_ALIGN` bytes.
 #[derive(Debug)]
-pub(super) struct OwnCursor<const MAX_ALIGN: usize = ANY_ALIGN> {
+pub(crate) struct OwnCursor<const MAX_ALIGN: usize = ANY_ALIGN> {
     cursor: BumpCursor,
     dirty: Cell<usize>,
 }
 
 impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     /// Returns the cursor of storage with unknown contents.
-    pub(super) const fn over_unknown() -> Self {
+    pub(crate) const fn over_unknown() -> Self {
         Self { cursor: BumpCursor::new(), dirty: Cell::new(UNKNOWN) }
     }
 
     /// Returns the cursor of storage that is zero throughout.
     #[cfg(all(feature = "std", any(unix, windows)))]
-    pub(super) const fn over_zeroes() -> Self {
+    pub(crate) const fn over_zeroes() -> Self {
         Self { cursor: BumpCursor::new(), dirty: Cell::new(0) }
     }
 
     /// Returns how many bytes are handed out or lost to padding.
     #[inline]
-    pub(super) fn allocated(&self) -> usize {
+    pub(crate) fn allocated(&self) -> usize {
         self.cursor.offset()
     }
 
     /// Turns the cursor off for good; an error if bytes are handed out or it was turned off before.
     #[inline]
-    pub(super) fn claim(&mut self, size: usize) -> Result<(), AllocError> {
+    pub(crate) fn claim(&mut self, size: usize) -> Result<(), AllocError> {
         if self.is_claimed() {
             return Err(AllocError);
         }
@@ -78,7 +78,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
 
     /// Forgets every block; an error, and no change, if the cursor is turned off.
     #[inline]
-    pub(super) fn reset(&mut self) -> Result<(), AllocError> {
+    pub(crate) fn reset(&mut self) -> Result<(), AllocError> {
         if self.is_claimed() {
             return Err(AllocError);
         }
@@ -89,7 +89,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
 
     /// Hands out a block of exactly `layout.size()` bytes.
     #[inline(always)]
-    pub(super) fn allocate<R: FixedRange>(
+    pub(crate) fn allocate<R: FixedRange>(
         &self,
         range: &R,
         layout: NonZeroLayout,
@@ -102,7 +102,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
 
     /// Hands out a block of `layout.size()` zero bytes.
     #[inline]
-    pub(super) fn allocate_zeroed<R: FixedRange>(
+    pub(crate) fn allocate_zeroed<R: FixedRange>(
         &self,
         range: &R,
         layout: NonZeroLayout,
@@ -119,7 +119,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     ///
     /// As `Deallocator::deallocate`, for a block of this cursor over `range`.
     #[inline(always)]
-    pub(super) unsafe fn free<R: FixedRange>(&self, range: &R, ptr: NonNull<u8>, layout: NonZeroLayout) {
+    pub(crate) unsafe fn free<R: FixedRange>(&self, range: &R, ptr: NonNull<u8>, layout: NonZeroLayout) {
         self.soil();
         // SAFETY: the caller's promises are the callee's.
         unsafe { self.cursor.free_last(range, ptr, layout) };
@@ -131,7 +131,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     ///
     /// As `Allocator::grow`, for a block of this cursor over `range`.
     #[inline(always)]
-    pub(super) unsafe fn grow<R: FixedRange>(
+    pub(crate) unsafe fn grow<R: FixedRange>(
         &self,
         range: &R,
         ptr: NonNull<u8>,
@@ -151,7 +151,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     ///
     /// As [`OwnCursor::grow`].
     #[inline]
-    pub(super) unsafe fn grow_zeroed<R: FixedRange>(
+    pub(crate) unsafe fn grow_zeroed<R: FixedRange>(
         &self,
         range: &R,
         ptr: NonNull<u8>,
@@ -171,7 +171,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     ///
     /// As `Allocator::shrink`, for a block of this cursor over `range`.
     #[inline(always)]
-    pub(super) unsafe fn shrink<R: FixedRange>(
+    pub(crate) unsafe fn shrink<R: FixedRange>(
         &self,
         range: &R,
         ptr: NonNull<u8>,
@@ -192,7 +192,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     ///
     /// `ptr` is a live block of this cursor over `range`, and `old` its layout.
     #[inline]
-    pub(super) unsafe fn stays_in_place<R: FixedRange>(
+    pub(crate) unsafe fn stays_in_place<R: FixedRange>(
         &self,
         range: &R,
         ptr: NonNull<u8>,
@@ -204,7 +204,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     }
 
     /// Passes the bytes up to the cursor to `visit`; an error if the cursor is turned off.
-    pub(super) fn visit_used<R: FixedRange>(
+    pub(crate) fn visit_used<R: FixedRange>(
         &self,
         range: &R,
         visit: &mut dyn FnMut(NonNull<[u8]>),
@@ -223,7 +223,7 @@ impl<const MAX_ALIGN: usize> OwnCursor<MAX_ALIGN> {
     }
 
     #[inline]
-    pub(super) fn is_claimed(&self) -> bool {
+    pub(crate) fn is_claimed(&self) -> bool {
         self.dirty.get() == CLAIMED
     }
 
@@ -370,7 +370,7 @@ macro_rules! bump_its_own_bytes {
     };
 }
 
-pub(super) use bump_its_own_bytes;
+pub(crate) use bump_its_own_bytes;
 
 #[cfg(test)]
 mod tests;

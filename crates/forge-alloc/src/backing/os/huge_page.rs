@@ -20,7 +20,7 @@ use forge_alloc_core::{
 use forge_os::{MapOptions, Native, Os, OsError};
 
 use super::last_error::record;
-use super::mapping::{MIN_PAGE, Mapping};
+use super::mapping::{Guards, MIN_PAGE, Mapping};
 use crate::backing::own::{OwnCursor, bump_its_own_bytes};
 
 /// The huge page size in bytes that [`HugePageBacked::new`] asks for.
@@ -84,7 +84,8 @@ impl<O: Os> HugePageBacked<O> {
         let is_page_size = hp_size.is_power_of_two() && hp_size >= MIN_PAGE;
         // A length of zero lets the system reject the request under its own name for the call.
         let (size, granule) = if is_page_size { (min_size, hp_size) } else { (0, MIN_PAGE) };
-        let mapping = Mapping::new(os, size, granule, false, MapOptions::new().with_huge_pages(hp_size))?;
+        let mapping =
+            Mapping::new(os, size, granule, Guards::NONE, MapOptions::new().with_huge_pages(hp_size))?;
         Ok(Self { mapping, own: OwnCursor::over_zeroes() })
     }
 

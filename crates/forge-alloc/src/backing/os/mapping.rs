@@ -1,20 +1,21 @@
 //! One owned mapping of a system: what every OS backing is built on.
 //!
 //! ```text
-//!   base                           base + size      base + size + guard
-//!    |<-------- usable bytes -------->|<-- no access -->|
-//!    |<---------------- one mapping ------------------->|
+//!      base - front           base                           base + size      base + size + guard
+//!       |<---- no access ------>|<-------- usable bytes -------->|<-- no access -->|
+//!       |<---------------------------- one mapping ------------------------------->|
 //! ```
 //!
 //! # Invariants
 //!
-//! - (I1) `base` starts a live mapping of `size + guard` bytes of the system `os`; this value is its only owner.
+//! - (I1) `base - front` starts a live mapping of `front + size + guard` bytes of the system `os`; this value is its only
+//!   owner.
 //! - (I2) `base` is a multiple of `MIN_PAGE`; `size` is a multiple of `granule` and not zero.
 //! - (I3) Outside `[base, base + size)` nothing is released or protected after construction.
 //!
 //! # Operations
 //!
-//! One system call each; building takes two more at most for an alignment above the page size, and two for a guard.
+//! One system call each; building takes two more at most for an alignment above the page size, and up to three for a guard.
 //!
 //! # Design
 //!
@@ -22,6 +23,10 @@
 //! rejects every other bad length, under its own name for the call. The alignment `MIN_PAGE` is asked for explicitly
 //! instead of being believed, because `FixedRange::BASE_ALIGN` must hold on every system; where pages are larger the
 //! wish costs nothing.
+//!
+//! Guards are markers in the page table where the system has them (`MADV_GUARD_INSTALL`): they split no mapping, of which a
+//! process has some 65,000, and a child of `fork` has them too. Elsewhere pages without rights do the same, one more mapping
+//! or two each.
 #![allow(unsafe_code)]
 
 use core::any::TypeId;
@@ -29,7 +34,7 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::align::checked_align_up;
 use forge_alloc_core::{ProtectFlags, is_aligned};
-use forge_os::{MapOptions, Native, Os, OsError, Protection};
+use forge_os::{Advice, MapOptions, Native, Os, OsError, Protection};
 
 use super::last_error::record;
 
@@ -40,9 +45,24 @@ pub(super) const MIN_PAGE: usize = 4096;
 pub(super) struct Mapping<O: Os> {
     os: O,
     base: NonNull<u8>,
+    front: usize,
     size: usize,
     guard: usize,
     granule: usize,
+}
+
+/// Which guards a mapping has outside of its usable bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Guards {
+    /// Whether there is one directly in front of them.
+    pub(super) in_front: bool,
+    /// Whether there is one directly behind them.
+    pub(super) at_end: bool,
+}
+
+impl Guards {
+    /// No guards.
+    pub(super) const NONE: Self = Self { in_front: false, at_end: false };
 }
 
 /// A span of a mapping that was checked: inside it and made of whole pages.
@@ -56,8 +76,8 @@ pub(super) struct PageSpan {
 unsafe impl<O: Os> Send for Mapping<O> {}
 
 impl<O: Os> Mapping<O> {
-    /// Maps `size` bytes, rounded up to whole pages of `granule` bytes (a power of two), and one more page behind them
-    /// if `guarded`. The guard page is not protected yet.
+    /// Maps `size` bytes, rounded up to whole pages of `granule` bytes (a power of two), and room for the `guards`, which
+    /// are not armed yet.
     ///
     /// # Errors
     ///
@@ -66,31 +86,68 @@ impl<O: Os> Mapping<O> {
         os: O,
         size: usize,
         granule: usize,
-        guarded: bool,
+        guards: Guards,
         options: MapOptions,
     ) -> Result<Self, OsError> {
-        let guard = if guarded { os.page_size() } else { 0 };
+        let options = options.with_alignment(options.alignment.max(MIN_PAGE));
+        let guard = if guards.at_end { os.page_size() } else { 0 };
+        // As long as the alignment, so that what follows is aligned too; most of it is address space only.
+        let front = if guards.in_front { options.alignment.max(os.page_size()) } else { 0 };
         let size = checked_align_up(size, granule).unwrap_or(0);
-        let len = if size == 0 { 0 } else { size.checked_add(guard).unwrap_or(0) };
-        let base = os.map(len, options.with_alignment(options.alignment.max(MIN_PAGE)))?;
-        Ok(Self { os, base, size, guard, granule })
+        let guarded = size.checked_add(guard).and_then(|len| len.checked_add(front));
+        let start = os.map(guarded.filter(|_| size != 0).unwrap_or(0), options)?;
+        // SAFETY: the mapping is `front + size + guard` bytes long.
+        Ok(Self { os, base: unsafe { start.add(front) }, front, size, guard, granule })
     }
 
-    /// Takes every right to the guard page away, after committing it if the mapping is `reserved` only.
+    /// Makes every touch of the guards fault, after committing them if the mapping is `reserved` only.
     ///
     /// # Errors
     ///
     /// What the system reports.
-    pub(super) fn arm_guard(&self, reserved: bool) -> Result<(), OsError> {
-        // SAFETY: the guard starts where the usable bytes end, inside the mapping (I1).
-        let guard = unsafe { self.base.add(self.size) };
-        if reserved {
-            // SAFETY: the guard is whole pages of a mapping made for committing.
-            unsafe { self.os.commit(guard, self.guard)? };
+    pub(super) fn arm_guards(&self, reserved: bool) -> Result<(), OsError> {
+        // SAFETY: the guards are in front of the usable bytes and behind them, inside the mapping (I1).
+        let guards =
+            unsafe { [(self.base.sub(self.front), self.front), (self.base.add(self.size), self.guard)] };
+        for (start, len) in guards {
+            if reserved && len != 0 {
+                // SAFETY: the guard is whole pages of a mapping made for committing.
+                unsafe { self.os.commit(start, len)? };
+            }
+            // SAFETY: the guard is whole committed pages of the mapping, outside the range that anyone is handed (I3), so
+            // nothing accesses it.
+            unsafe { self.guard_at(start, len)? };
         }
-        // SAFETY: the guard is whole committed pages of the mapping, outside the range that anyone is handed (I3), so
-        // nothing accesses it.
-        unsafe { self.os.protect(guard, self.guard, Protection::NONE) }
+        Ok(())
+    }
+
+    /// Makes every touch of a span fault.
+    ///
+    /// # Safety
+    ///
+    /// `span` came from [`Mapping::span`] of this mapping, is committed and not locked, and nothing accesses it any more.
+    pub(super) unsafe fn guard(&self, span: PageSpan) -> Result<(), OsError> {
+        // SAFETY: the span is inside the mapping (I1), in whole pages; the caller promises the rest.
+        unsafe { self.guard_at(self.base.add(span.start), span.end - span.start) }
+    }
+
+    /// Makes every touch of `len` bytes at `start` fault.
+    ///
+    /// # Safety
+    ///
+    /// They are whole committed pages of the mapping, and nothing accesses them any more.
+    unsafe fn guard_at(&self, start: NonNull<u8>, len: usize) -> Result<(), OsError> {
+        if len == 0 {
+            return Ok(());
+        }
+        // SAFETY: the caller's promise covers the loss of what the pages held.
+        match unsafe { self.os.advise(start, len, Advice::GuardInstall) } {
+            Err(failure) if failure.is_unsupported() || failure.is_invalid_argument() => {
+                // SAFETY: nothing accesses the pages, so no access is against the rights.
+                unsafe { self.os.protect(start, len, Protection::NONE) }
+            }
+            result => result,
+        }
     }
 
     #[inline(always)]
@@ -166,7 +223,8 @@ impl<O: Os> Mapping<O> {
 impl<O: Os> Drop for Mapping<O> {
     fn drop(&mut self) {
         // SAFETY: this is the whole mapping, and its owner's end is the end of its use (I1).
-        if let Err(failure) = unsafe { self.os.unmap(self.base, self.size + self.guard) } {
+        let result = unsafe { self.os.unmap(self.base.sub(self.front), self.front + self.size + self.guard) };
+        if let Err(failure) = result {
             record(failure);
         }
     }

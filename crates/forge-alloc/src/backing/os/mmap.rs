@@ -1,9 +1,9 @@
 //! A range of bytes that the operating system maps: a backing of any size whose pages can be released and protected.
 //!
 //! ```text
-//!   +----------------+        base                        size
-//!   | mapping, state |------>  | handed out |     free      | guard |
-//!   +----------------+                                        no access (with `guard_at_end`)
+//!   +----------------+                         base                        size
+//!   | mapping, state |------>          | guard |  | handed out |     free      | guard |
+//!   +----------------+       `guard_in_front`                                  `guard_at_end`
 //! ```
 //!
 //! # Invariants
@@ -40,7 +40,7 @@ use forge_alloc_core::{
 use forge_os::{Advice, HAS_OS, MapOptions, Native, NodeMask, NumaMode, Os, OsError, numa_bind};
 
 use super::last_error::record;
-use super::mapping::{MIN_PAGE, Mapping};
+use super::mapping::{Guards, MIN_PAGE, Mapping};
 use crate::backing::own::{OwnCursor, bump_its_own_bytes};
 
 /// How many bytes a lazy mapping commits at a time, unless a request needs more.
@@ -70,6 +70,8 @@ pub struct MmapFlags {
     pub populate: bool,
     /// Place the pages on this NUMA node only (`mbind`).
     pub numa_node: Option<u32>,
+    /// Put inaccessible pages directly in front of the range, outside its size.
+    pub guard_in_front: bool,
     /// Put one inaccessible page directly behind the range, outside its size.
     pub guard_at_end: bool,
     /// Promise memory only as it is committed. Excludes `populate`.
@@ -78,8 +80,14 @@ pub struct MmapFlags {
 
 impl MmapFlags {
     /// Plain memory.
-    pub const NONE: Self =
-        Self { huge_pages: false, populate: false, numa_node: None, guard_at_end: false, lazy_commit: false };
+    pub const NONE: Self = Self {
+        huge_pages: false,
+        populate: false,
+        numa_node: None,
+        guard_in_front: false,
+        guard_at_end: false,
+        lazy_commit: false,
+    };
 
     /// Returns whether `populate` has its effect here: on every system that can map.
     #[must_use]
@@ -172,7 +180,8 @@ impl<O: Os> MmapBacked<O> {
     ///
     /// As [`MmapBacked::map`]; nothing stays mapped.
     pub fn map_on(os: O, size: usize, flags: MmapFlags) -> Result<Self, OsError> {
-        let mapping = Mapping::new(os, size, os.page_size(), flags.guard_at_end, options(os, flags)?)?;
+        let guards = Guards { in_front: flags.guard_in_front, at_end: flags.guard_at_end };
+        let mapping = Mapping::new(os, size, os.page_size(), guards, options(os, flags)?)?;
         let size = mapping.size();
         let committed = AtomicUsize::new(if flags.lazy_commit { 0 } else { size });
         let backing = Self { mapping, own: OwnCursor::over_zeroes(), committed };
@@ -186,10 +195,13 @@ impl<O: Os> MmapBacked<O> {
         if flags.populate && places_pages(flags) {
             backing.populate()?;
         }
-        if flags.guard_at_end {
-            backing.mapping.arm_guard(flags.lazy_commit)?;
-        }
+        backing.mapping.arm_guards(flags.lazy_commit)?;
         Ok(backing)
+    }
+
+    /// Returns the system that has the mapping.
+    pub(crate) fn os(&self) -> O {
+        self.mapping.os()
     }
 
     /// Returns how many bytes are handed out or lost to padding; all of them once a layout carves the range.
@@ -363,6 +375,13 @@ unsafe impl<O: Os> OsBacked for MmapBacked<O> {
         self.commit(span.start, span.end - span.start)?;
         // SAFETY: the span was checked and is committed; the caller keeps the rights.
         unsafe { self.mapping.protect(span, flags) }.map_err(record)
+    }
+
+    unsafe fn try_guard(&self, ptr: NonNull<u8>, size: usize) -> Result<(), AllocError> {
+        let span = self.mapping.span("guard", ptr, size).map_err(record)?;
+        self.commit(span.start, span.end - span.start)?;
+        // SAFETY: the span was checked and is committed, and mappings of this type are never locked; nothing accesses it.
+        unsafe { self.mapping.guard(span) }.map_err(record)
     }
 }
 

@@ -1,15 +1,15 @@
 #![allow(unsafe_code)]
 
 use forge_alloc_core::ProtectFlags;
-use forge_os::sim::SimOs;
-use forge_os::{MapOptions, Os, Protection};
+use forge_os::sim::{SimCall, SimOs};
+use forge_os::{MapOptions, Os, OsError, Protection};
 
-use super::{MIN_PAGE, Mapping, protection};
+use super::{Guards, MIN_PAGE, Mapping, protection};
 
 const PAGE: usize = 16 << 10;
 
 fn mapping(os: SimOs, size: usize) -> Mapping<SimOs> {
-    Mapping::new(os, size, os.page_size(), false, MapOptions::new()).unwrap()
+    Mapping::new(os, size, os.page_size(), Guards::NONE, MapOptions::new()).unwrap()
 }
 
 #[test]
@@ -34,27 +34,68 @@ fn impossible_sizes_are_errors_of_the_call() {
     for (size, invalid) in
         [(0, true), (usize::MAX, true), (usize::MAX - PAGE + 2, true), (isize::MAX as usize, false)]
     {
-        let Err(error) = Mapping::new(os, size, PAGE, false, MapOptions::new()) else { panic!("{size}") };
+        let Err(error) = Mapping::new(os, size, PAGE, Guards::NONE, MapOptions::new()) else {
+            panic!("{size}")
+        };
         assert_eq!((error.call(), error.is_invalid_argument()), ("mmap", invalid), "{size}");
-        let Err(error) = Mapping::new(os, size, PAGE, true, MapOptions::new()) else { panic!("{size}") };
+        let Err(error) =
+            Mapping::new(os, size, PAGE, Guards { in_front: false, at_end: true }, MapOptions::new())
+        else {
+            panic!("{size}")
+        };
         assert_eq!(error.call(), "mmap");
     }
     assert_eq!(os.live_mappings(), 0);
 }
 
 #[test]
-fn the_guard_lies_behind_the_usable_bytes_and_is_unmapped_with_them() {
+fn the_guards_lie_outside_the_usable_bytes_and_are_unmapped_with_them() {
+    for (in_front, at_end) in [(false, true), (true, false), (true, true)] {
+        let os = SimOs::new(PAGE);
+        let guarded = Mapping::new(os, PAGE, PAGE, Guards { in_front, at_end }, MapOptions::new()).unwrap();
+        guarded.arm_guards(false).unwrap();
+        assert_eq!(guarded.size(), PAGE);
+        assert_eq!(os.mapped_bytes(), PAGE * (1 + usize::from(in_front) + usize::from(at_end)));
+        let page = |address: usize| guarded.base().with_addr(address.try_into().unwrap());
+        let base = guarded.base().addr().get();
+        for (there, guard) in [(in_front, page(base - PAGE)), (at_end, page(base + PAGE))] {
+            assert_eq!(os.page(guard).is_some_and(|page| page.guard), there);
+            assert!(guarded.span("protect", guard, PAGE).is_err(), "the guard is out of reach");
+        }
+        assert!(os.page(guarded.base()).is_some_and(|page| !page.guard));
+        assert_eq!(os.protection_of(guarded.base()), Some(Protection::READ_WRITE));
+        drop(guarded);
+        assert_eq!(os.mapped_bytes(), 0);
+    }
+}
+
+#[test]
+fn a_guard_in_front_leaves_what_follows_as_aligned_as_it_was_asked_for() {
+    let options = MapOptions::new().with_alignment(8 * PAGE);
+    let guards = Guards { in_front: true, at_end: true };
+    let mapping = Mapping::new(SimOs::new(PAGE), PAGE, PAGE, guards, options).unwrap();
+    assert_eq!(mapping.base().addr().get() % (8 * PAGE), 0);
+}
+
+#[test]
+fn pages_without_rights_stand_in_where_the_system_has_no_guards() {
+    for code in [OsError::unsupported("").code(), OsError::invalid_argument("").code()] {
+        let os = SimOs::new(PAGE);
+        let mapping = mapping(os, 2 * PAGE);
+        os.fail_nth(Some(SimCall::Advise), 1, code);
+        let span = mapping.span("guard", mapping.base(), PAGE).unwrap();
+        // SAFETY: nothing accesses the page.
+        unsafe { mapping.guard(span).unwrap() };
+        let page = os.page(mapping.base()).unwrap();
+        assert!(!page.guard && page.protection == Protection::NONE);
+    }
     let os = SimOs::new(PAGE);
-    let guarded = Mapping::new(os, PAGE, PAGE, true, MapOptions::new()).unwrap();
-    guarded.arm_guard(false).unwrap();
-    assert_eq!((guarded.size(), os.mapped_bytes()), (PAGE, 2 * PAGE));
-    // SAFETY: the mapping is two pages long.
-    let guard = unsafe { guarded.base().add(PAGE) };
-    assert_eq!(os.protection_of(guard), Some(Protection::NONE));
-    assert_eq!(os.protection_of(guarded.base()), Some(Protection::READ_WRITE));
-    assert!(guarded.span("protect", guard, PAGE).is_err(), "the guard is out of reach");
-    drop(guarded);
-    assert_eq!(os.mapped_bytes(), 0);
+    let mapping = mapping(os, PAGE);
+    os.fail_nth(Some(SimCall::Advise), 1, 12);
+    let span = mapping.span("guard", mapping.base(), PAGE).unwrap();
+    // SAFETY: nothing accesses the page.
+    let error = unsafe { mapping.guard(span).unwrap_err() };
+    assert_eq!((error.call(), error.code()), ("madvise(MADV_GUARD_INSTALL)", 12));
 }
 
 #[test]

@@ -232,7 +232,7 @@ fn a_node_of_a_simulated_system_is_unsupported() {
 }
 
 #[test]
-fn the_guard_page_is_outside_the_range_and_without_rights() {
+fn the_guard_page_is_outside_the_range_and_out_of_reach() {
     for mut wanted in [MmapFlags::NONE, lazy()] {
         wanted.guard_at_end = true;
         let os = SimOs::new(4096);
@@ -240,7 +240,7 @@ fn the_guard_page_is_outside_the_range_and_without_rights() {
         assert_eq!(backing.size(), 12_288);
         let guard = backing.base().map_addr(|address| address.saturating_add(12_288));
         assert!(!backing.contains(guard));
-        assert_eq!(os.protection_of(guard), Some(Protection::NONE));
+        assert!(os.page(guard).is_some_and(|page| page.guard));
         // SAFETY: the call is refused.
         assert!(unsafe { backing.try_protect(guard, 4096, ProtectFlags::RW) }.is_err());
         let _ = backing.allocate(layout(12_288, 1)).unwrap();
@@ -366,6 +366,7 @@ fn whichever_call_fails_the_error_names_it_and_nothing_leaks() {
                         "commit",
                         "mprotect",
                         "madvise(MADV_HUGEPAGE)",
+                        "madvise(MADV_GUARD_INSTALL)",
                         "madvise(MADV_POPULATE_WRITE)",
                     ];
                     assert!(calls.contains(&error.call()) && error.code() == CODE, "{error}");
