@@ -27,6 +27,7 @@
 //! | `ExtendableSlab` | a slab for many threads that grows and shrinks by mapped segments | every block | yes | no |
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
+//! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
@@ -42,6 +43,15 @@
 //! | [`Canary`] | writes beside a block, and frees with a wrong layout, end the process | 16 bytes a block | yes |
 //! | [`Quarantine`] | freed blocks are held back; writes to them, and second frees, can be noticed | the blocks held | yes |
 //! | [`CacheJitter`] | blocks start at random cache lines | a line and the distance | yes |
+//!
+//! | wrapper | what it adds | `no_std` |
+//! |---|---|---|
+//! | `GuardPage` | pages that fault at both ends of a mapping | no |
+//! | `SplitMetadata` | a mapping of its own for what a layout remembers | no |
+//!
+//! | recipe | what it is |
+//! |---|---|
+//! | `HardenedSlab` | a slab between guards, with its free list and map of live slots out of reach |
 //!
 //! | source of regions | what it is |
 //! |---|---|
@@ -103,6 +113,9 @@ pub use backing::{
 };
 pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked};
 
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use hardening::{guard_page::GuardPage, guarded_slab::GuardedSlab, split_metadata::SplitMetadata};
+
 // The contract.
 pub use forge_alloc_core::*;
 pub use hardening::cache_jitter::CacheJitter;
@@ -149,6 +162,8 @@ pub use observe::watermark::{
 };
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use recipes::HardenedSlab;
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.

@@ -21,12 +21,18 @@ pub(crate) mod cache_jitter;
 pub(crate) mod canary;
 #[cfg(feature = "std")]
 mod entropy;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) mod guard_page;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) mod guarded_slab;
 mod keyed;
 mod pattern;
 mod place;
 pub(crate) mod poison;
 pub(crate) mod quarantine;
 mod scrub;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(crate) mod split_metadata;
 mod uniform;
 mod wipe;
 pub(crate) mod zeroize;
