@@ -3,8 +3,9 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
-#[path = "support/smaps.rs"]
-mod smaps;
+#[path = "support/kernel.rs"]
+#[allow(dead_code, reason = "the other half is for the tests of guards")]
+mod kernel;
 mod support;
 
 use std::fs;
@@ -15,7 +16,7 @@ use forge_alloc::{
     FixedRange, HugePageBacked, LockedMmapBacked, MmapBacked, MmapFlags, OsBacked, current_numa_node,
     last_os_failure, page_size,
 };
-use smaps::{has, kib, smaps, vm_flags};
+use kernel::{has, kib, smaps, vm_flags};
 
 /// Returns how many of `len` bytes at `ptr`, a multiple of the page size, are in physical memory.
 ///

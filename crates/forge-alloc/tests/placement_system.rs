@@ -5,10 +5,11 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
+#[path = "support/kernel.rs"]
+#[allow(dead_code, reason = "the other half is for the tests of guards")]
+mod kernel;
 #[path = "support/refused.rs"]
 mod refused;
-#[path = "support/smaps.rs"]
-mod smaps;
 #[allow(dead_code, reason = "no test here needs a process of its own")]
 mod support;
 
@@ -20,8 +21,8 @@ use forge_alloc::{
     NumaLocal, NumaPolicy, OsBacked, OsError, current_numa_node, last_os_failure, page_size,
 };
 use forge_os::{NodeMask, NumaMode, numa_policy};
+use kernel::{has, kib, smaps, vm_flags};
 use refused::refused;
-use smaps::{has, kib, smaps, vm_flags};
 
 /// A huge page of the tests, in bytes.
 const HUGE: usize = 2 << 20;

@@ -1,4 +1,4 @@
-//! What the kernel lists about a mapping of this process.
+//! What the kernel says about the mappings of this process.
 
 use std::fs;
 use std::ptr::NonNull;
@@ -38,7 +38,19 @@ pub(crate) fn kib(lines: &[String], name: &str) -> usize {
     line.trim_matches(|c: char| !c.is_ascii_digit()).parse().expect("a number")
 }
 
-/// Returns whether `wanted` is among the flags.
+/// Returns whether a mapping has a flag.
 pub(crate) fn has(flags: &[String], wanted: &str) -> bool {
     flags.iter().any(|flag| flag == wanted)
+}
+
+/// Returns the bounds of the mapping that contains `ptr`.
+pub(crate) fn mapping_of(ptr: NonNull<u8>) -> Option<std::ops::Range<usize>> {
+    let lines = smaps(ptr)?;
+    let bounds = lines.first()?.split(' ').next()?.split_once('-')?;
+    Some(usize::from_str_radix(bounds.0, 16).ok()?..usize::from_str_radix(bounds.1, 16).ok()?)
+}
+
+/// Returns how many mappings the process has, or `None` where the system does not tell.
+pub(crate) fn mappings() -> Option<usize> {
+    fs::read_to_string("/proc/self/maps").ok().map(|text| text.lines().count())
 }
