@@ -52,6 +52,7 @@
 //! | recipe | what it is |
 //! |---|---|
 //! | `HardenedSlab` | a slab between guards, with its free list and map of live slots out of reach |
+//! | `CryptoSlab` | a hardened slab for secrets: locked, kept from dumps and children, wiped on free |
 //!
 //! | source of regions | what it is |
 //! |---|---|
@@ -163,7 +164,7 @@ pub use observe::watermark::{
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
 #[cfg(all(feature = "std", any(unix, windows)))]
-pub use recipes::HardenedSlab;
+pub use recipes::{CryptoSlab, HardenedSlab};
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.

@@ -7,15 +7,26 @@
 //!   both           | guard | free list | map of live slots | guard |           in a mapping of its own
 //! ```
 //!
+//! # Operations
+//!
+//! | recipe | allocate, free | making |
+//! |---|---|---|
+//! | `HardenedSlab` | those of a slab that tracks, O(1) | some ten system calls; no slot is touched |
+//! | `CryptoSlab` | those, and wiping the slot | the same, and locking the slots, which backs them with memory |
+//!
 //! # Design
 //!
 //! An alias says all that a recipe does: its parts are documented where they are, and a program that needs another part
 //! writes another alias. The constructors beside them know the sizes that the parts need from each other.
+//!
+//! *Only slots are locked.* The limit on locked memory is often 64 KiB. Guards lie in edges that are never locked, and the
+//! list and the map, which hold no secret, in a mapping that is not. A lock that is refused makes the constructor fail.
 use forge_alloc_core::{AllocError, FixedRange, FreelistProtection, NoProtection, OsBacked};
 
 use crate::backing::{LockedMmapBacked, MmapBacked, MmapFlags, OsError, last_os_failure, page_size};
 use crate::hardening::guard_page::GuardPage;
 use crate::hardening::split_metadata::SplitMetadata;
+use crate::hardening::zeroize::ZeroizeOnFree;
 use crate::layout::slab::typed::Slab;
 
 /// A slab between guard pages, with all that it knows about its slots in a mapping of its own.
@@ -40,8 +51,30 @@ use crate::layout::slab::typed::Slab;
 /// ```
 pub type HardenedSlab<T, M = NoProtection> = Slab<T, GuardPage<SplitMetadata<MmapBacked>>, M>;
 
-/// What a [`CryptoSlab`] scrubs: a hardened slab whose slots are locked.
-type LockedSlab<T, M> = Slab<T, GuardPage<SplitMetadata<LockedMmapBacked>>, M>;
+/// A slab for secrets: a [`HardenedSlab`] whose slots are locked, and wiped when their blocks end.
+///
+/// - Slots are never swapped out. Where the system allows, core dumps leave them out and a child of `fork` finds zeroes.
+/// - A slot is wiped when its block is freed, moved or shortened, and all slots when the slab is dropped.
+/// - What is locked is the slots, and nothing else. If the system refuses, there is no slab.
+///
+/// A child of `fork` must neither use nor drop the slab: see [`LockedMmapBacked`].
+///
+/// # Examples
+///
+/// ```
+/// use forge_alloc::CryptoSlab;
+///
+/// match CryptoSlab::<[u8; 32]>::with_slots(64) {
+///     Ok(slab) => {
+///         let mut key = slab.insert([0_u8; 32])?;
+///         key.fill(0x42); // filled in place, so that no copy stays behind
+///     } // wiped here
+///     Err(error) => println!("{error}"), // names the limit to raise
+/// }
+/// # Ok::<(), forge_alloc::AllocError>(())
+/// ```
+pub type CryptoSlab<T, M = NoProtection> =
+    ZeroizeOnFree<Slab<T, GuardPage<SplitMetadata<LockedMmapBacked>>, M>>;
 
 impl<T> HardenedSlab<T> {
     /// Returns an empty slab of `count` slots. Some ten system calls; no slot is touched.
@@ -67,11 +100,28 @@ impl<T, M: FreelistProtection> HardenedSlab<T, M> {
     }
 }
 
-impl<T, M: FreelistProtection> LockedSlab<T, M> {
-    /// Returns an empty slab of `count` locked slots under the policy `policy`.
-    fn locked(count: usize, policy: M) -> Result<Self, OsError> {
-        let bytes = slot_bytes::<T>(count, Self::STRIDE);
-        guarded(LockedMmapBacked::map_with_edges(bytes, page_size())?, count, policy)
+impl<T> CryptoSlab<T> {
+    /// Returns an empty slab of `count` slots. Some fifteen system calls, and the memory of the slots.
+    ///
+    /// # Errors
+    ///
+    /// The call that the system refused and why. One of `mlock` says which limit to raise: the slots take `count` times the
+    /// stride, in whole pages, of it. A count of 0, or one whose bytes overflow, is an invalid argument of `mmap`.
+    pub fn with_slots(count: usize) -> Result<Self, OsError> {
+        Self::with_slots_under(count, NoProtection)
+    }
+}
+
+impl<T, M: FreelistProtection> CryptoSlab<T, M> {
+    /// Returns an empty slab of `count` slots under the policy `policy`. Some fifteen system calls, and the memory of the slots.
+    ///
+    /// # Errors
+    ///
+    /// As [`CryptoSlab::with_slots`].
+    pub fn with_slots_under(count: usize, policy: M) -> Result<Self, OsError> {
+        let bytes = slot_bytes::<T>(count, HardenedSlab::<T, M>::STRIDE);
+        let data = LockedMmapBacked::map_with_edges(bytes, page_size())?;
+        Ok(ZeroizeOnFree::new(guarded(data, count, policy)?))
     }
 }
 

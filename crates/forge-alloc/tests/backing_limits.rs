@@ -7,7 +7,7 @@
 mod support;
 
 use forge_alloc::{
-    FixedRange, LockedMmapBacked, MmapBacked, MmapFlags, MmapSource, NonZeroLayout, RegionSource,
+    CryptoSlab, FixedRange, LockedMmapBacked, MmapBacked, MmapFlags, MmapSource, NonZeroLayout, RegionSource,
     last_os_failure, page_size,
 };
 
@@ -117,6 +117,36 @@ fn a_reached_limit_on_locked_memory_is_an_error_of_mlock() {
         let Err(error) = LockedMmapBacked::map(1) else { panic!("nothing may be locked") };
         assert_eq!(error.call(), "mlock");
     });
+}
+
+#[test]
+fn a_slab_for_secrets_takes_of_the_limit_what_its_slots_are_and_fails_closed_beyond() {
+    in_a_process_of_its_own(
+        "a_slab_for_secrets_takes_of_the_limit_what_its_slots_are_and_fails_closed_beyond",
+        || {
+            let page = page_size();
+            assert!(limit(libc::RLIMIT_MEMLOCK, 4 * page as libc::rlim_t).is_some());
+            if !become_unprivileged() {
+                eprintln!("skipped: the process is exempt from RLIMIT_MEMLOCK and may not give that up");
+                return;
+            }
+            let slots = 4 * page / 64;
+            let fits = CryptoSlab::<[u8; 64]>::with_slots(slots).expect("guards and metadata are not locked");
+            assert_eq!(*fits.insert([7_u8; 64]).unwrap(), [7; 64]);
+            let mapped = mappings();
+            for count in [1, slots, slots + 1] {
+                let Err(error) = CryptoSlab::<[u8; 64]>::with_slots(count) else {
+                    panic!("beyond the limit")
+                };
+                assert_eq!(error.call(), "mlock");
+                assert!(error.to_string().contains("raise RLIMIT_MEMLOCK (`ulimit -l`)"), "{error}");
+            }
+            assert_eq!(mappings(), mapped, "nothing leaked");
+            drop(fits);
+            assert!(CryptoSlab::<[u8; 64]>::with_slots(slots + 1).is_err());
+            assert!(CryptoSlab::<[u8; 64]>::with_slots(slots).is_ok());
+        },
+    );
 }
 
 #[test]

@@ -11,12 +11,15 @@ mod kernel;
 mod support;
 
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 
 use forge_alloc::{
-    Allocator, BumpArena, Deallocator, FixedRange, GuardPage, GuardedSlab, HardenedSlab, LockedMmapBacked,
-    MmapBacked, NoProtection, NonZeroLayout, OffSlab, OsBacked, Slab, SplitMetadata, Tracked, page_size,
+    Allocator, BumpArena, CryptoSlab, Deallocator, FixedRange, GuardPage, GuardedSlab, HardenedSlab,
+    LockedMmapBacked, MmapBacked, NonZeroLayout, OffSlab, OsBacked, Slab, StaticBacked, Tracked,
+    ZeroizeOnFree, page_size,
 };
 
 /// How an attack ended.
@@ -286,17 +289,22 @@ fn slots_to_guard() -> usize {
     std::env::var("FORGE_GUARDED_SLOTS").ok().and_then(|count| count.parse().ok()).unwrap_or(10_000)
 }
 
+/// Returns a slab for secrets, or `None` where no memory may be locked.
+fn crypto(count: usize) -> Option<CryptoSlab<Value>> {
+    match CryptoSlab::with_slots(count) {
+        Ok(slab) => Some(slab),
+        Err(error) => {
+            eprintln!("skipped: {error}");
+            None
+        }
+    }
+}
+
 #[test]
 fn a_locked_slab_is_locked_where_its_slots_are_and_nowhere_else() {
     let page = page_size();
-    let Ok(backing) = LockedMmapBacked::map_with_edges(4 * page, page) else {
-        eprintln!("skipped: no page may be locked here");
-        return;
-    };
-    let split = SplitMetadata::new(backing, 1).unwrap();
-    let slab =
-        Slab::<Value, _>::with_protection(300, GuardPage::new(split, page).unwrap(), NoProtection).unwrap();
-    let (base, region) = (slab.backing().base(), slab.backing().inner());
+    let Some(slab) = crypto(4 * page / 48) else { return };
+    let (base, region) = (slab.inner().backing().base(), slab.inner().backing().inner());
     let Some(data) = kernel::smaps(base) else { return };
     let flags = kernel::vm_flags(base).unwrap();
     assert!(kernel::has(&flags, "lo") && !kernel::has(&flags, "ex"), "{flags:?}");
@@ -310,4 +318,120 @@ fn a_locked_slab_is_locked_where_its_slots_are_and_nowhere_else() {
         let flags = kernel::vm_flags(elsewhere).unwrap();
         assert!(!kernel::has(&flags, "lo"), "{flags:?}");
     }
+}
+
+/// Returns how often the pattern of `secret` is in the memory of this process from `start` on, as the kernel reads it.
+fn copies(start: usize, len: usize, secret: Secret) -> Option<usize> {
+    let mut memory = File::open("/proc/self/mem").ok()?;
+    memory.seek(SeekFrom::Start(start as u64)).ok()?;
+    let mut bytes = vec![0; len];
+    memory.read_exact(&mut bytes).ok()?;
+    let at = |window: &[u8]| window.iter().enumerate().all(|(index, byte)| *byte == secret.byte(index));
+    Some(bytes.windows(32).filter(|window| at(window)).count())
+}
+
+/// A key of 32 bytes that lies nowhere in memory: each byte is computed.
+#[derive(Clone, Copy)]
+struct Secret(u8);
+
+impl Secret {
+    fn byte(self, index: usize) -> u8 {
+        (index as u8).wrapping_mul(31) ^ self.0
+    }
+
+    /// Writes the key to a block in place.
+    fn write(self, block: NonNull<u8>) {
+        // SAFETY: blocks of these tests have room for a key.
+        (0..32).for_each(|index| unsafe { block.add(index).write_volatile(self.byte(index)) });
+    }
+}
+
+#[test]
+fn a_secret_is_nowhere_in_the_region_once_its_block_ends() {
+    let Some(slab) = crypto(100) else { return };
+    let (base, size) = (slab.inner().backing().base().addr().get(), slab.inner().backing().size());
+    let secret = Secret(0x5A);
+    let count = || copies(base, size, secret);
+    let Some(0) = count() else {
+        eprintln!("skipped: this system does not let a process read its memory by /proc/self/mem");
+        return;
+    };
+    let small = NonZeroLayout::from_size_align(8, 1).unwrap();
+    // SAFETY: each block is live until it is freed, and each call names its layout.
+    unsafe {
+        let block = slab.allocate(layout::<Value>()).unwrap().cast::<u8>();
+        secret.write(block);
+        assert_eq!(count(), Some(1), "the search finds what is there");
+        slab.deallocate(block, layout::<Value>());
+        assert_eq!(count(), Some(0), "a free wipes");
+        assert_eq!(slab.allocate(layout::<Value>()).unwrap().cast(), block);
+        assert!((0..48).all(|index| block.add(index).read() == 0), "all of it: no link lies in a slot");
+        secret.write(block);
+        slab.shrink(block, layout::<Value>(), small).unwrap();
+        assert!((8..48).all(|index| block.add(index).read() == 0), "a shrink wipes the tail");
+        slab.deallocate(block, small);
+    }
+    assert_eq!(count(), Some(0));
+
+    // Without the wrapper the key stays.
+    let plain = Slab::<Value, _>::new(100, MmapBacked::new(1 << 16).unwrap()).unwrap();
+    let block = plain.allocate(layout::<[u8; 48]>()).unwrap().cast::<u8>();
+    secret.write(block);
+    // SAFETY: the block is live, and freed once.
+    unsafe { plain.deallocate(block, layout::<Value>()) };
+    let left = (4..32).all(|index| {
+        // SAFETY: the slot is memory of the slab.
+        unsafe { block.add(index).read() == secret.byte(index) }
+    });
+    assert!(left, "a plain slab overwrites the first word at most");
+}
+
+#[test]
+fn a_slab_that_is_dropped_leaves_no_secret_in_what_it_held() {
+    // A buffer of the test's own, which is there after the slab.
+    let mut bytes = vec![core::mem::MaybeUninit::new(0_u8); 8192];
+    let start = bytes.as_ptr().addr();
+    let secret = Secret(0xC3);
+    for wiped in [false, true] {
+        let slab =
+            Slab::<Value, _>::new(100, BumpArena::new(StaticBacked::uninit(&mut bytes)).unwrap()).unwrap();
+        let block = slab.allocate(layout::<Value>()).unwrap().cast::<u8>();
+        secret.write(block);
+        if wiped {
+            drop(ZeroizeOnFree::new(slab));
+        } else {
+            drop(slab);
+        }
+        let Some(found) = copies(start, 8192, secret) else { return };
+        assert_eq!(found, usize::from(!wiped));
+    }
+}
+
+#[test]
+fn a_forked_child_reads_zeroes_where_the_parent_has_keys() {
+    let Some(slab) = crypto(100) else { return };
+    if !slab.inner().backing().inner().data().is_wiped_on_fork() || support::agrees_to_anything() {
+        eprintln!("skipped: this system cannot wipe memory in children");
+        return;
+    }
+    let block = slab.allocate(layout::<Value>()).unwrap().cast::<u8>();
+    Secret(0x77).write(block);
+    let plain = Slab::<Value, _>::new(100, MmapBacked::new(1 << 16).unwrap()).unwrap();
+    let other = plain.allocate(layout::<Value>()).unwrap().cast::<u8>();
+    Secret(0x77).write(other);
+    let ends_if_zero = |block: NonNull<u8>| {
+        attack(|| {
+            for index in 0..48 {
+                // SAFETY: the block is 48 bytes long, live, and read by this process only.
+                if unsafe { block.add(index).read_volatile() } != 0 {
+                    // SAFETY: the child ends here.
+                    unsafe { libc::_exit(1) };
+                }
+            }
+        })
+    };
+    assert_eq!(ends_if_zero(block), End::Unnoticed);
+    assert_ne!(ends_if_zero(other), End::Unnoticed, "a plain slab is inherited");
+    // SAFETY: the block is live.
+    assert_eq!(unsafe { block.add(1).read() }, Secret(0x77).byte(1), "the parent keeps its own");
 }

@@ -3,7 +3,7 @@
 
 use forge_alloc_core::{Allocator, FixedRange, NonZeroLayout, OsBacked, Tracked};
 
-use super::{HardenedSlab, LockedSlab};
+use super::{CryptoSlab, HardenedSlab};
 use crate::{OffSlab, page_size};
 
 #[test]
@@ -48,19 +48,19 @@ fn impossible_counts_are_errors() {
     for count in [0, usize::MAX, usize::MAX / 8, u32::MAX as usize + 1] {
         let Err(error) = HardenedSlab::<u64>::with_slots(count) else { panic!("{count}") };
         assert_eq!(error.call(), "mmap");
-        assert!(LockedSlab::<u64, _>::locked(count, crate::NoProtection).is_err());
+        assert!(CryptoSlab::<u64>::with_slots(count).is_err());
     }
 }
 
 #[test]
 fn the_locked_bytes_are_the_slots_only() {
-    match LockedSlab::<[u8; 64], _>::locked(100, crate::NoProtection) {
+    match CryptoSlab::<[u8; 64]>::with_slots(100) {
         Ok(slab) => {
-            let region = slab.backing().inner().data();
+            let region = slab.inner().backing().inner().data();
             assert_eq!(region.size(), 6400usize.next_multiple_of(page_size()));
             assert_eq!(region.region_size(), region.size() + 2 * page_size());
-            assert_eq!(slab.backing().base(), region.base());
-            assert_eq!(*slab.insert([5; 64]).unwrap(), [5; 64]);
+            assert_eq!(slab.inner().backing().base(), region.base());
+            assert_eq!(*slab.insert([5_u8; 64]).unwrap(), [5; 64]);
         }
         Err(error) => assert!(error.to_string().contains("RLIMIT_MEMLOCK"), "{error}"),
     }
