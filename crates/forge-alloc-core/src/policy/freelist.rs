@@ -36,7 +36,7 @@ pub trait FreelistProtection {
     /// alone, at a word per slot.
     const OFF_SLAB: bool = false;
 
-    /// Whether the slab keeps a map of its live slots, one bit each, and ends the process at a free of anything else.
+    /// Whether the slab keeps a map of its live slots, one byte each, and ends the process at a free of anything else.
     const TRACKS: bool = false;
 
     /// Returns the tag of a link to the 1-based index `next_idx` (0 ends the list), stored in the slot that `slot_addr`
@@ -102,7 +102,7 @@ impl FreelistProtection for OffSlab {
     }
 }
 
-/// The policy `M` with a map of the live slots, one bit each: a slab then ends the process at a second free of a slot and
+/// The policy `M` with a map of the live slots, one byte each: a slab then ends the process at a second free of a slot and
 /// at a free of what it never issued, in every build.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tracked<M = NoProtection>(pub M);

@@ -15,8 +15,8 @@
 //! - (I2) Slots with numbers up to `fresh` were issued at least once, the others never. `fresh <= capacity`.
 //! - (I3) A slot that was issued is live, or on the free list, or one of `lost`: exactly one of the three. The numbers on
 //!   the free list are at most `fresh`.
-//! - (I4) If the policy tracks, the map has a bit for each slot, set exactly if the slot is live or lost, for the slots
-//!   that were issued; the words that hold those bits are initialised.
+//! - (I4) If the policy tracks, the map has a byte for each slot; those of the slots that were issued are initialised, and not
+//!   zero exactly if the slot is live or lost.
 //!
 //! # Operations
 //!
@@ -80,7 +80,7 @@ use shape::{Keeps, Plan, Shape};
 /// | [`NoProtection`] | is noticed when the slot is taken, unless forged | goes unnoticed | 0 |
 /// | `SipHashMAC` | is noticed, or changes nothing | goes unnoticed | 0 |
 /// | [`OffSlab`](crate::OffSlab) | changes nothing | goes unnoticed | a word |
-/// | [`Tracked<M>`](crate::Tracked) | as `M`, and no slot is lost | ends the process | 1/8 more |
+/// | [`Tracked<M>`](crate::Tracked) | as `M`, and no slot is lost | ends the process | 1 more |
 ///
 /// # Examples
 ///
@@ -297,8 +297,13 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         } else {
             self.free.top_linked()
         };
-        if Keeps::<B, M>::TRACKS && !self.mark(slots, self.number_at(top), true) {
-            return self.take_after_corruption(None);
+        if Keeps::<B, M>::TRACKS {
+            let number = self.number_at(top);
+            // A list in a split span cannot have been forged.
+            if !B::SPLIT && self.is_live(slots, number) {
+                return self.take_after_corruption(None);
+            }
+            self.mark(slots, number, true);
         }
         if self.unlink(slots, top).is_err() {
             return self.take_after_corruption(Some(self.number_at(top)));
@@ -351,7 +356,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         let number = fresh + 1;
         self.fresh.set(number);
         if Keeps::<B, M>::TRACKS {
-            self.mark_first(slots, number as u32);
+            self.mark(slots, number as u32, true);
         }
         // SAFETY: there are `capacity` slots (I1), and this is one of them.
         Some(unsafe { slots.at(slots.offset(number as u32)) })
@@ -424,9 +429,12 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             self.lost.set(self.lost.get() + 1);
             return;
         };
-        if Keeps::<B, M>::TRACKS && !self.mark(slots, number, false) {
-            // SAFETY: the slot was issued.
-            report::fatal_double_free(unsafe { slots.at(offset) });
+        if Keeps::<B, M>::TRACKS {
+            if !self.is_live(slots, number) {
+                // SAFETY: the slot was issued.
+                report::fatal_double_free(unsafe { slots.at(offset) });
+            }
+            self.mark(slots, number, false);
         }
         self.link(slots, offset, number);
     }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0          stride     2 stride          entries            map
-//!   |  slot 1  |  slot 2  |  ..            | offset | ..      | bits of 32 slots | .. |
+//!   |  slot 1  |  slot 2  |  ..            | offset | ..      | state | ..        |
 //!   |<--------------- slots -------------->|<-- if OFF_SLAB -->|<---- if TRACKS ----->|
 //!
 //!   over a guarded backing                      |       slots        |guard|
@@ -92,14 +92,14 @@ impl Plan {
         let count = usize::try_from(capacity).ok()?;
         let slots = count.checked_mul(Shape::<T>::STRIDE)?;
         let words = if Keeps::<B, M>::OFF_SLAB { count.checked_mul(ENTRY)? } else { 0 };
-        let bits = if Keeps::<B, M>::TRACKS { count.div_ceil(32) * size_of::<u32>() } else { 0 };
+        let states = if Keeps::<B, M>::TRACKS { count } else { 0 };
         let align = Self::align::<T, B, M>();
         let layout = |size| NonZeroLayout::from_size_align(size, align).ok();
         // Beside the slots in their block: behind them, or in front of them if the end is the guard's.
         let behind = if B::SPLIT || room.is_some() { 0 } else { slots };
         let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? };
         let map = entries.checked_add(words)?;
-        let aside_end = map.checked_add(bits)?;
+        let aside_end = map.checked_add(states)?;
         let split = if B::SPLIT { aside_end } else { 0 };
         let Some(room) = room else {
             let size = if B::SPLIT { slots } else { aside_end };
