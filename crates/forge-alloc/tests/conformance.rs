@@ -63,6 +63,22 @@ fn sim_mmap() -> MmapBacked<SimOs> {
     MmapBacked::map_on(sim(16 << 10), BYTES, MmapFlags::NONE).unwrap()
 }
 
+/// Small pages, so that most of the mapping lies between two guards.
+fn sim_pages() -> MmapBacked<SimOs> {
+    MmapBacked::map_on(sim(4096), BYTES + 8192, MmapFlags::NONE).unwrap()
+}
+
+fn split<B: Allocator>(data: B) -> SplitMetadata<B, SimOs> {
+    SplitMetadata::with_meta(data, MmapBacked::map_on(sim(4096), 1, MmapFlags::NONE).unwrap())
+}
+
+fn hardened<M: FreelistProtection>(
+    policy: M,
+) -> Slab<Slot, GuardPage<SplitMetadata<MmapBacked<SimOs>, SimOs>>, M> {
+    let region = GuardPage::new(split(sim_pages()), 4096).unwrap();
+    Slab::with_protection(52, region, policy).unwrap()
+}
+
 fn bump() -> BumpArena<InlineBacked<BYTES>> {
     BumpArena::new(inline()).unwrap()
 }
@@ -162,6 +178,28 @@ blocks! {
     slab_tracked_off_slab: || slab_of(Tracked(OffSlab)), [moves_alive, stays_in_range], slots();
     slab_inline: slab_inline, [moves_empty, stays_in_range], small_slots();
     slab_mmap: || Slab::<Slot, _>::new(52, sim_mmap()).unwrap(), [moves_alive, stays_in_range], slots();
+    guard_page: || GuardPage::new(sim_pages(), 4096).unwrap(), [moves_alive, stays_in_range], usual();
+    guard_page_over_an_arena:
+        || GuardPage::new(BumpArena::new(sim_pages()).unwrap(), 4096).unwrap(), [moves_alive, stays_in_range], usual();
+    bump_arena_guarded:
+        || BumpArena::new(GuardPage::new(sim_pages(), 4096).unwrap()).unwrap(), [moves_alive, stays_in_range], usual();
+    split_metadata: || split(sim_mmap()), [moves_alive, stays_in_range], usual();
+    split_metadata_inline: || split(bump()), [moves_empty, stays_in_range], small();
+    slab_split: || Slab::<Slot, _>::new(52, split(sim_mmap())).unwrap(), [moves_alive, stays_in_range], slots();
+    slab_split_inline:
+        || Slab::<[u128; SLOT / 16], _>::new(52, split(inline())).unwrap(), [moves_empty, stays_in_range], small_slots();
+    slab_guarded:
+        || Slab::<Slot, _>::new(52, GuardPage::new(sim_pages(), 4096).unwrap()).unwrap(),
+        [moves_alive, stays_in_range], slots();
+    slab_guarded_tracked: || hardened(Tracked(key())), [moves_alive, stays_in_range], slots();
+    slab_guarded_off_slab: || hardened(OffSlab), [moves_alive, stays_in_range], slots();
+    guarded_slab: || GuardedSlab::<Slot, _>::map_on(sim(4096), 52).unwrap(), [moves_alive], slots();
+    #[cfg(not(miri))]
+    guarded_slab_of_large_pages: || GuardedSlab::<Slot, _>::map_on(sim(16 << 10), 52).unwrap(), [moves_alive], slots();
+    #[cfg(not(miri))]
+    hardened_slab: || HardenedSlab::<Slot>::with_slots(52).unwrap(), [moves_alive, stays_in_range], slots();
+    #[cfg(not(miri))]
+    native_guarded_slab: || GuardedSlab::<Slot>::new(52).unwrap(), [moves_alive], slots();
     size_classed:
         || SizeClassed::with_default_classes(BumpArena::new(heap_bytes()).unwrap(), 8).unwrap(),
         [moves_alive], below_4096();

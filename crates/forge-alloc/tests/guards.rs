@@ -70,7 +70,7 @@ fn layout<T>() -> NonZeroLayout {
 
 /// Returns every slot of a slab of values of type `T`.
 fn all<T>(slab: &impl Allocator) -> Vec<NonNull<u8>> {
-    std::iter::from_fn(|| slab.allocate(layout::<T>()).ok()).map(|slot| slot.cast()).collect()
+    std::iter::from_fn(|| slab.allocate(layout::<T>()).ok()).map(NonNull::cast).collect()
 }
 
 type Value = [u8; 48];

@@ -78,7 +78,7 @@ fn a_free_inside_of_a_slot() {
 #[test]
 fn a_free_of_a_slot_that_was_never_issued() {
     dies("hardened_slab::a_free_of_a_slot_that_was_never_issued", FOREIGN_FREE, || {
-        free_at(&hardened(), 2 * 48)
+        free_at(&hardened(), 2 * 48);
     });
 }
 
@@ -100,7 +100,7 @@ fn a_free_of_the_metadata() {
 #[test]
 fn a_second_free_of_a_guarded_block() {
     dies("hardened_slab::a_second_free_of_a_guarded_block", DOUBLE_FREE, || {
-        free_then(&guarded(), |block| block)
+        free_then(&guarded(), |block| block);
     });
 }
 
