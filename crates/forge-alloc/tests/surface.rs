@@ -251,3 +251,59 @@ fn observing() {
     sync::<Watermark<System, NullHandler>>();
     sync::<Faulty<System, FailAfter>>();
 }
+#[test]
+fn guards() {
+    is::<fn(MmapBacked, usize) -> R<GuardPage<MmapBacked>>>(GuardPage::new);
+    is::<fn(&GuardPage<MmapBacked>) -> usize>(GuardPage::page_size);
+    is::<fn(&GuardPage<MmapBacked>) -> usize>(GuardPage::allocated);
+    is::<fn(&GuardPage<MmapBacked>) -> &MmapBacked>(GuardPage::inner);
+    is::<fn(MmapBacked, usize) -> R<SplitMetadata<MmapBacked>>>(SplitMetadata::new);
+    is::<fn(MmapBacked, MmapBacked) -> SplitMetadata<MmapBacked>>(SplitMetadata::with_meta);
+    is::<fn(&SplitMetadata<In>) -> NonNull<u8>>(SplitMetadata::meta_base);
+    is::<fn(&SplitMetadata<In>) -> usize>(SplitMetadata::meta_size);
+    is::<fn(&SplitMetadata<In>) -> &MmapBacked>(SplitMetadata::meta);
+    is::<fn(&SplitMetadata<In>) -> &In>(SplitMetadata::data);
+    alloc::<HardenedSlab<u64, SipHashMAC>>();
+    alloc::<CryptoSlab<[u8; 64]>>();
+    alloc::<GuardedSlab<u64>>();
+    os::<SplitMetadata<MmapBacked>>();
+    fixed::<GuardPage<MmapBacked>>();
+    fixed::<SplitMetadata<In>>();
+    fixed::<CryptoSlab<u64>>();
+    send::<GuardPage<SplitMetadata<MmapBacked>>>();
+    send::<HardenedSlab<u64>>();
+    send::<CryptoSlab<u64>>();
+    send::<GuardedSlab<u64>>();
+}
+#[test]
+fn hardening() {
+    is::<fn(Ba, u8) -> PoisonOnFree<Ba>>(PoisonOnFree::with_pattern);
+    is::<fn(&PoisonOnFree<Ba>) -> u8>(PoisonOnFree::pattern);
+    is::<fn(Ba) -> ZeroizeOnFree<Ba>>(ZeroizeOnFree::new);
+    is::<fn(Ba, u64) -> Canary<Ba>>(Canary::new_with_seed);
+    is::<fn(&Canary<Ba>) -> u64>(Canary::canary_value);
+    is::<fn(Ba) -> Quarantine<Ba, 4>>(Quarantine::new);
+    is::<fn(&Quarantine<Ba, 4>) -> usize>(Quarantine::deallocate_count);
+    is::<fn(Ba, usize, usize, u64) -> Option<CacheJitter<Ba>>>(CacheJitter::with_params);
+    is::<fn(&CacheJitter<Ba>) -> usize>(CacheJitter::associativity);
+    is::<u8>(DEFAULT_POISON);
+    fixed::<
+        Faulty<
+            CacheJitter<
+                Canary<Quarantine<Watermark<Statistics<PoisonOnFree<ZeroizeOnFree<Ba>>>, NullHandler>, 2>>,
+            >,
+            NeverFail,
+        >,
+    >();
+}
+#[test]
+fn placing() {
+    is::<fn(MmapBacked, usize) -> Option<HugePageAligned<MmapBacked>>>(HugePageAligned::with_huge_page_size);
+    is::<fn(&HugePageAligned<MmapBacked>) -> usize>(HugePageAligned::min_purge_size);
+    is::<fn(MmapBacked, NumaPolicy) -> R<NumaLocal<MmapBacked>>>(NumaLocal::new);
+    is::<fn(&NumaLocal<MmapBacked>) -> &NumaPolicy>(NumaLocal::policy);
+    is::<fn(NodeSet, u32) -> Option<NodeSet>>(NodeSet::with);
+    is::<fn(&NodeSet) -> u64>(NodeSet::mask);
+    is::<fn(&NodeSet) -> u32>(NodeSet::mbind_maxnode);
+    os::<HugePageAligned<NumaLocal<MmapBacked>>>();
+}
