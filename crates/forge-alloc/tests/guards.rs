@@ -2,7 +2,7 @@
 //! the mappings. Beside each attack, what the same one does to a slab without guards.
 #![cfg(all(unix, feature = "std", not(miri)))]
 #![allow(unsafe_code)]
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[path = "support/kernel.rs"]
 #[allow(dead_code, reason = "the other half is for the tests of backings")]

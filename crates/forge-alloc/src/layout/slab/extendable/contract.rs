@@ -94,10 +94,9 @@ unsafe impl<T: Send, M: FreelistProtection + Send, O: Os> Allocator for Extendab
         fits::<T>(new) && self.slot_of(ptr).is_some()
     }
 
-    /// Returns the size of a slot, or `None` if `ptr` is none.
     #[inline]
-    unsafe fn usable_size(&self, ptr: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
-        self.slot_of(ptr).map(|_| SegmentSlab::<T, M, O>::STRIDE)
+    unsafe fn usable_size(&self, _: NonNull<u8>, _: NonZeroLayout) -> Option<usize> {
+        Some(SegmentSlab::<T, M, O>::STRIDE)
     }
 
     /// Returns the bytes of the slots that are mapped now; it grows and shrinks with the segments.
