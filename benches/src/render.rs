@@ -1,6 +1,7 @@
 //! Tables: one for the terminal while a row is done, one document for all rows.
 
 use crate::harness::{Line, Outcome, Side, Statistic, Summary};
+use crate::rows::hardening;
 
 /// How far from one a ratio may be and still mean that both cost the same: hot rows repeat within this.
 const NOISE: f64 = 0.02;
@@ -78,10 +79,46 @@ pub fn markdown(outcomes: &[Outcome], setting: &Setting) -> String {
     for outcome in outcomes {
         text += &overview_line(outcome);
     }
+    text += &layers(outcomes);
     for outcome in outcomes {
         text += &section(outcome);
     }
     text
+}
+
+/// Returns the table of what the layers cost over the bare slab of the same library; empty without such rows.
+fn layers(outcomes: &[Outcome]) -> String {
+    let lines: String = outcomes.iter().filter_map(layer).collect();
+    if lines.is_empty() {
+        return lines;
+    }
+    format!(
+        "\n## What a layer costs over the bare slab\n\n\
+         Nanoseconds per pair beyond those of the bare slab of the same library in the same run, and the ratio to it.\n\n\
+         | layer | ours | ratio | reference | ratio | part of the reference's cost | wanted ratio |\n\
+         |---|---|---|---|---|---|---|\n{lines}"
+    )
+}
+
+/// Returns the line of a row about a layer.
+fn layer(outcome: &Outcome) -> Option<String> {
+    let goal = hardening::goal_over_bare(outcome.id)?;
+    let time = |wanted: &dyn Fn(&Line) -> bool| {
+        let line = outcome.lines.iter().find(|line| wanted(line))?;
+        line.outcome.as_ref().ok().map(|summary| outcome.statistic.of(summary))
+    };
+    let layered = |side| time(&move |line: &Line| line.side == side);
+    let bare = |who: &str| time(&|line: &Line| line.side == Side::Context && line.name.starts_with(who));
+    let (ours, theirs) = (layered(Side::Ours)?, layered(Side::Peer)?);
+    let (our_slab, their_slab) = (bare("ours")?, bare("reference")?);
+    let (cost, their_cost) = (ours - our_slab, theirs - their_slab);
+    let part = if their_cost > 0.0 { format!("{:.2}", cost / their_cost) } else { "-".to_string() };
+    Some(format!(
+        "| {} | {cost:.2} | {:.2} | {their_cost:.2} | {:.2} | {part} | {goal:.2} |\n",
+        outcome.title.trim_start_matches("layer over a slab: "),
+        ours / our_slab,
+        theirs / their_slab,
+    ))
 }
 
 /// Returns the row's line in the first table.

@@ -7,6 +7,7 @@ pub mod copies;
 pub mod fresh;
 pub mod growing;
 pub mod handles;
+pub mod hardening;
 pub mod mixed;
 pub mod remotes;
 pub mod scopes;
@@ -30,6 +31,7 @@ pub fn all() -> Vec<Row> {
         growing::rows(),
         remotes::rows(),
         handles::rows(),
+        hardening::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use forge_fuzz::{arenas, collections, slabs, traces};
+use forge_fuzz::{arenas, collections, slabs, traces, wrappers};
 use forge_trace::format::{binary, text};
 use forge_trace::generate::{Parameters, workload};
 use forge_trace::random::Random;
@@ -22,6 +22,9 @@ fn main() -> io::Result<()> {
     }
     for (index, subject) in slabs::SUBJECTS.iter().enumerate() {
         write(seeds.join("slabs"), &format!("{subject:?}"), &behind(index as u8, 300))?;
+    }
+    for (index, subject) in wrappers::SUBJECTS.iter().enumerate() {
+        write(seeds.join("wrappers"), &format!("{subject:?}"), &behind(index as u8, 300))?;
     }
     for number in 0..4 {
         write(seeds.join("layouts"), &format!("numbers_{number}"), &behind(number, 18))?;

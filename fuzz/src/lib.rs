@@ -11,6 +11,7 @@
 //! |---|---|---|
 //! | [`arenas`] | an arena, its backing, a failing system call, a history | the shadow model of `forge_trace` |
 //! | [`slabs`] | a slab, its policy, a history | the same |
+//! | [`wrappers`] | a layout, two wrappers, a history | the same |
 //! | [`collections`] | steps of a program that uses a vector and a map | the same steps on the collections of `std` |
 //! | [`traces`] | a file in one of the trace formats | the trace survives being written and read again |
 //! | [`layouts`] | a size, an alignment, a count | the same arithmetic in 128 bits |
@@ -28,6 +29,7 @@ pub mod history;
 pub mod layouts;
 pub mod slabs;
 pub mod traces;
+pub mod wrappers;
 
 /// Returns the input that `bytes` stand for, as the fuzzer reads them. O(bytes).
 ///
@@ -36,4 +38,14 @@ pub mod traces;
 /// What the decoder of `T` reports; those of this crate accept every byte string.
 pub fn decode<'a, T: Arbitrary<'a>>(bytes: &'a [u8]) -> arbitrary::Result<T> {
     T::arbitrary_take_rest(Unstructured::new(bytes))
+}
+
+/// Returns the value.
+///
+/// # Panics
+///
+/// With the violation, if there is one.
+#[track_caller]
+fn demand<T>(result: Result<T, forge_trace::shadow::Violation>) -> T {
+    result.unwrap_or_else(|violation| panic!("{violation}"))
 }

@@ -11,7 +11,7 @@ use forge_alloc::{
 use forge_trace::Op;
 use forge_trace::shadow::{Checks, Summary, Violation, drive, drive_moving, drive_moving_empty};
 
-use crate::history;
+use crate::{demand, history};
 
 /// The bytes of a range.
 const RANGE: usize = 32 << 10;
@@ -119,10 +119,4 @@ fn heap() -> Option<BumpArena<HeapBytes>> {
     let arena = BumpArena::new(HeapBytes::with_align(RANGE, 4096).ok()?).ok()?;
     assert_eq!(arena.size(), RANGE);
     Some(arena)
-}
-
-/// Returns the value, or panics with the violation.
-#[track_caller]
-fn demand<T>(result: core::result::Result<T, Violation>) -> T {
-    result.unwrap_or_else(|violation| panic!("{violation}"))
 }

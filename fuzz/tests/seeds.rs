@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forge_fuzz::{arenas, collections, decode, layouts, slabs, traces};
+use forge_fuzz::{arenas, collections, decode, layouts, slabs, traces, wrappers};
 
 /// The largest seed in bytes: seeds are read by people, too.
 const LARGEST: usize = 1024;
@@ -45,4 +45,9 @@ fn slabs_pass_theirs() {
 #[test]
 fn traces_pass_theirs() {
     each_seed("traces", usize::from(traces::KINDS), traces::run);
+}
+
+#[test]
+fn wrappers_pass_theirs() {
+    each_seed("wrappers", wrappers::SUBJECTS.len(), |bytes| wrappers::run(&decode(bytes).unwrap()));
 }

@@ -23,6 +23,7 @@ use crate::harness::Side;
 use crate::sink::keep;
 
 mod by_hand;
+pub mod hardened;
 mod keyed;
 mod limit;
 mod malloc;
@@ -140,8 +141,8 @@ pub unsafe fn read_word(object: NonNull<Object>) -> u64 {
 
 /// Makes a contestant of an allocator of `$library`, ours or the reference: `$make` returns one for `$slots` objects.
 macro_rules! allocator_slots {
-    ($library:ident, $contestant:ident($allocator:ty), $side:ident, $name:literal, $slots:ident => $make:expr) => {
-        #[doc = concat!("The contestant `", $name, "`.")]
+    ($library:ident, $contestant:ident($allocator:ty), $side:ident, $name:expr, $slots:ident => $make:expr) => {
+        /// The contestant with this allocator.
         pub struct $contestant($allocator);
 
         impl $crate::contestants::slabs::Slots for $contestant {

@@ -29,6 +29,18 @@ fn the_overview_names_the_best_of_each_side_and_their_ratio() {
 }
 
 #[test]
+fn what_a_layer_costs_is_a_difference_within_its_row() {
+    let mut row = outcome(Statistic::Minimum);
+    assert_eq!(layers(&[row.clone()]), "");
+    row.id = "layer-canary";
+    row.title = "layer over a slab: canary";
+    row.lines[2] = Line { name: "ours: bare slab", side: Side::Context, outcome: summary(0.8, 1.0) };
+    row.lines[4] = Line { name: "reference: bare slab", side: Side::Context, outcome: summary(1.0, 1.0) };
+    let text = layers(&[row]);
+    assert!(text.ends_with("| canary | 0.20 | 1.25 | 1.00 | 2.00 | 0.20 | 1.35 |\n"), "{text}");
+}
+
+#[test]
 fn the_verdict_tells_goal_ahead_and_behind_apart() {
     let mut row = outcome(Statistic::Minimum);
     assert_eq!(verdict(&row), "goal reached: ours / peer = 0.50 (goal 0.75)");
