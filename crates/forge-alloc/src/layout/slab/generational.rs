@@ -1,13 +1,13 @@
 //! The generational slab: a typed pool whose values are named by handles that never dangle.
 //!
 //! ```text
-//!   number      first   first+1  first+2  first+3   first+4   ..   first+capacity-1
+//!   number      first   first+4  first+8  first+12   ..        in steps of the size of a `u32` generation
 //!   generation     7        4        1        0         -  never touched  -
 //!               | value |  link  | value | retired |
 //!                           ^ free                  ^ first + fresh
 //!
 //!   vacancies: the slot freed last, the stack of older ones, and `fresh` (see `vacancies.rs`)
-//!   handle (first+2, 1) --> the third value       (first+1, 3) --> stale: that slot is at 4
+//!   handle (first+8, 1) --> the third value       (first+4, 3) --> stale: that slot is at 4
 //! ```
 //!
 //! # Invariants
@@ -16,9 +16,9 @@
 //!   wrapping sums, inside one live block of the backing, which nobody else uses and which starts at the offset `block`.
 //! - (I2) Exactly the used slots of `vacancies` have an initialised generation, and a used slot stays one.
 //! - (I3) A slot holds a value exactly if it is used and its generation is odd; it is then neither vacant nor retired.
-//! - (I4) The keys of this pool are those from an origin on, whose low bits number the slots without wrapping; the pool
-//!   keeps the negated origin as `rebase`. A pool issues no handle twice, since a slot's generation only rises until it
-//!   retires.
+//! - (I4) The keys of this pool are those from an origin on, whose low bits number the slots in steps of `G::STEP` without
+//!   wrapping; the origin is a multiple of the step, and the pool keeps it negated as `rebase`. A pool issues no handle
+//!   twice, since a slot's generation only rises until it retires.
 //!
 //! # Operations
 //!
@@ -32,9 +32,10 @@
 //! even; that is what makes `remove` safe with any handle. See [`generation`](super::handle::generation).
 //!
 //! *Few instructions.* A lookup takes the bounds from the key by one addition of `rebase` into another register, so that
-//! the key itself, which the load waits for, is used as it is. Generation and value are loaded side by side, from two
-//! arrays that are reached through one another: both addresses then serve every lookup of a loop, also where a lookup
-//! may fail. What a removal and an insertion store bounds how many of them there are in a second; see `vacancies.rs`.
+//! the key itself, which the load waits for, is used as it is: as a distance, see `slots.rs`. Generation and value are
+//! loaded side by side, from two arrays that are reached through one another: both addresses then serve every lookup of a
+//! loop, also where a lookup may fail. What a removal and an insertion store bounds how many of them there are in a
+//! second; see `vacancies.rs`.
 //!
 //! *Retirement.* A slot whose generation wraps to 0 leaves the pool for good. Reusing it would make the oldest handles
 //! match again.
@@ -81,7 +82,7 @@ use vacancies::Vacancies;
 /// | of another pool of the same type | pools have different keys | with `u64` handles on a 64-bit machine, always; otherwise see below |
 ///
 /// Otherwise two pools have different keys if all pools made from the one to the other, both included, have fewer than
-/// 2^31 slots together. Beyond that, and on targets without atomic exchange, a foreign handle may reach a live value of
+/// 2^29 slots together. Beyond that, and on targets without atomic exchange, a foreign handle may reach a live value of
 /// the same type. Never a free slot, and never memory that is not a `T`: memory safety does not rest on who
 /// presents what. [`BrandedSlab`](crate::BrandedSlab) makes the mistake a compile error instead.
 ///
@@ -120,7 +121,7 @@ pub struct GenerationalSlab<T, B: Allocator + FixedRange, G: GenerationInt = u32
     generations: usize,
     values: usize,
     rebase: G::Key,
-    vacancies: Vacancies,
+    vacancies: Vacancies<G>,
     owns: PhantomData<(T, G)>,
 }
 
@@ -143,13 +144,15 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     ///
     /// # Errors
     ///
-    /// [`AllocError`] if `capacity` is 0 or larger than `u32::MAX`, if the size of the slots overflows, or if the backing
-    /// refuses them or hands out memory outside its range. The backing is dropped.
+    /// [`AllocError`] if `capacity` is 0 or larger than `u32::MAX` (with `u16` generations, than half of that; with `u32`
+    /// generations, than a quarter), if the size of the slots overflows, or if the backing refuses them or hands out
+    /// memory outside its range. The backing is dropped.
     pub fn with_generation(capacity: usize, backing: B) -> Result<Self, AllocError> {
         let capacity = u32::try_from(capacity).map_err(|_| AllocError)?;
         if capacity == 0 {
             return Err(AllocError);
         }
+        let numbers = capacity.checked_mul(G::STEP).ok_or(AllocError)?;
         let division = divide::<T, G>(capacity).ok_or(AllocError)?;
         let size = division.block.size().get();
         let block = backing.allocate(division.block)?;
@@ -159,7 +162,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
             unsafe { backing.deallocate(block.cast(), division.block) };
             return Err(AllocError);
         }
-        let origin = G::Key::drawn(identity::draw_origin(capacity));
+        let origin = G::Key::drawn(identity::draw_origin(numbers));
         let (generations, values) = division.distances::<T, G>(origin.number());
         Ok(Self {
             backing,
@@ -281,7 +284,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     #[inline]
     #[must_use]
     pub fn position(&self, handle: Handle<T, G>) -> Option<usize> {
-        self.find(handle).map(|_| handle.key.position(self.rebase) as usize)
+        self.find(handle).map(|_| (handle.key.position(self.rebase) / u64::from(G::STEP)) as usize)
     }
 
     /// Returns every handle with its value, in the order of the slots.
@@ -351,7 +354,7 @@ impl<T, B: Allocator + FixedRange, G: GenerationInt> GenerationalSlab<T, B, G> {
     /// Returns the handle of the value in the slot with this number, if there is one. O(1).
     #[inline]
     fn handle_at(&self, number: u32) -> Option<Handle<T, G>> {
-        if !self.vacancies.used().contains(&number) {
+        if !self.vacancies.is_used(number) {
             return None;
         }
         // SAFETY: the slot is used, so its generation is initialised (I2).

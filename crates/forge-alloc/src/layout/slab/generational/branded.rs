@@ -255,7 +255,7 @@ impl<'brand, T, B: Allocator + FixedRange, G: GenerationInt> BrandedSlab<'brand,
     fn find(&self, handle: BrandedHandle<'brand, T, G>) -> Option<(Slots<T, G>, u32)> {
         let handle = handle.handle;
         let (slots, number) = (self.pool.slots()?, handle.key.number());
-        debug_assert!(self.pool.vacancies.used().contains(&number));
+        debug_assert!(self.pool.vacancies.is_used(number));
         // SAFETY: this pool issued the handle, so the slot is used (I2) and its generation is initialised.
         let generation = unsafe { slots.generation(number) };
         (generation == G::number(handle.generation)).then_some((slots, number))

@@ -14,7 +14,6 @@
 use core::fmt;
 use core::iter::FusedIterator;
 use core::marker::PhantomData;
-use core::ops::Range;
 
 use forge_alloc_core::{Allocator, FixedRange};
 
@@ -22,12 +21,13 @@ use super::super::handle::generation::Key;
 use super::super::handle::{GenerationInt, Handle};
 use super::GenerationalSlab;
 use super::slots::Slots;
+use super::vacancies::Numbers;
 
 /// What both borrowing iterators do: find the next occupied slot.
 struct Cursor<T, G: GenerationInt> {
     slots: Option<Slots<T, G>>,
     origin: G::Key,
-    used: Range<u32>,
+    used: Numbers,
     left: usize,
 }
 
@@ -155,7 +155,7 @@ impl<T, G: GenerationInt> FusedIterator for HandleIterMut<'_, T, G> {}
 /// Dropping it drops the values that are left. Forgetting it leaves them in the pool.
 pub struct HandleDrain<'a, T, B: Allocator + FixedRange, G: GenerationInt = u32> {
     pool: &'a mut GenerationalSlab<T, B, G>,
-    used: Range<u32>,
+    used: Numbers,
 }
 
 impl<'a, T, B: Allocator + FixedRange, G: GenerationInt> HandleDrain<'a, T, B, G> {

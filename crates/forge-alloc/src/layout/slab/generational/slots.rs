@@ -9,14 +9,18 @@
 //!
 //! # Invariants
 //!
-//! - (I1) For each slot number of the pool, that many slots after `values` lies its slot and that many generations after
-//!   `generations` its generation: all aligned, valid for reads and writes, and disjoint.
+//! - (I1) For each slot number of the pool, that many steps after `values` lies its slot and that many steps after
+//!   `generations` its generation: all aligned, valid for reads and writes, and disjoint. `STEP` steps are the length of one.
 //!
 //! # Design
 //!
 //! The numbers of a pool's slots start at its origin, so both pointers stand before their arrays by that much, wherever
 //! that is; sums with them wrap. A lookup then multiplies the number as the handle has it, and the subtraction of the
 //! origin, which only the bounds check needs, does not delay the load.
+//!
+//! Numbers rise from slot to slot by [`STEP`](super::super::handle::generation::Generation::STEP), the size of a `u32`
+//! generation: the number is then itself the distance to the generation, and a slot of 8, 16 or 32 bytes is as far away
+//! as an addressing mode of the processor multiplies. Neither load waits for a shift.
 //!
 //! `values` is reached from `generations` and not from the base. Where both came from the base, the compiler would move
 //! the sum for the generations behind the bounds check, which alone uses it, and repeat it for every lookup of a loop.
@@ -31,6 +35,8 @@ use core::mem::ManuallyDrop;
 use core::ptr::NonNull;
 
 use forge_alloc_core::{FixedRange, NonZeroLayout};
+
+use super::super::handle::GenerationInt;
 
 /// What a slot holds. Only its size and alignment are used: values and words are reached through pointers.
 #[repr(C)]
@@ -51,10 +57,10 @@ pub(super) struct Division {
 impl Division {
     /// Returns the distances in bytes from the start of the block to where the number 0 would have its generation, if
     /// `first` is the number of the first slot, and from there to where it would have its slot. Both wrap. O(1).
-    pub(super) fn distances<T, G>(&self, first: u32) -> (usize, usize) {
+    pub(super) fn distances<T, G: GenerationInt>(&self, first: u32) -> (usize, usize) {
         let first = first as usize;
-        let values = first.wrapping_mul(size_of::<Slot<T>>()).wrapping_neg();
-        let generations = self.generations.wrapping_sub(first.wrapping_mul(size_of::<G>()));
+        let values = first.wrapping_mul(per_step::<Slot<T>, G>()).wrapping_neg();
+        let generations = self.generations.wrapping_sub(first.wrapping_mul(per_step::<G, G>()));
         (generations, values.wrapping_sub(generations))
     }
 }
@@ -66,6 +72,12 @@ pub(super) fn divide<T, G>(capacity: u32) -> Option<Division> {
     let (block, generations) = values.extend(Layout::array::<G>(capacity).ok()?).ok()?;
     let block = NonZeroLayout::from_size_align(block.size(), block.align()).ok()?;
     Some(Division { block, generations })
+}
+
+/// Returns how many bytes of an array of `E` one step of a slot's number stands for.
+const fn per_step<E, G: GenerationInt>() -> usize {
+    const { assert!(size_of::<E>() % G::STEP as usize == 0, "a step is a whole number of bytes") };
+    size_of::<E>() / G::STEP as usize
 }
 
 /// Returns the largest power of two that is at most the number of words in `bytes`, which are at least one word, and at
@@ -83,8 +95,12 @@ const fn words_of(bytes: usize) -> u32 {
 /// `generations` leads to where the number 0 would have its generation in a pool (see [`Division::distances`]), and
 /// `number` is that of a slot of the pool whose generation was set.
 #[inline]
-pub(super) unsafe fn generation_of<B: FixedRange, G: Copy>(range: &B, generations: usize, number: u32) -> G {
-    let generation = generations.wrapping_add((number as usize).wrapping_mul(size_of::<G>()));
+pub(super) unsafe fn generation_of<B: FixedRange, G: GenerationInt>(
+    range: &B,
+    generations: usize,
+    number: u32,
+) -> G {
+    let generation = generations.wrapping_add((number as usize).wrapping_mul(per_step::<G, G>()));
     // SAFETY: the caller promises that the generation lies there, in the pool's block, and is initialised.
     unsafe { range.base().as_ptr().wrapping_add(generation).cast::<G>().read_unaligned() }
 }
@@ -104,7 +120,7 @@ impl<T, G> Clone for Slots<T, G> {
 
 impl<T, G> Copy for Slots<T, G> {}
 
-impl<T, G: Copy> Slots<T, G> {
+impl<T, G: GenerationInt> Slots<T, G> {
     /// How many words of a free slot are used: as many as fit, rounded down to a power of two.
     pub(super) const WORDS: u32 = words_of(size_of::<Slot<T>>());
 
@@ -127,8 +143,15 @@ impl<T, G: Copy> Slots<T, G> {
     /// `number` is that of a slot of the pool.
     #[inline(always)]
     unsafe fn slot(self, number: u32) -> NonNull<Slot<T>> {
+        let distance = (number as usize).wrapping_mul(per_step::<Slot<T>, G>());
         // SAFETY: the caller passes the number of a slot of the pool, which lies in an allocation and so not at null (I1).
-        unsafe { NonNull::new_unchecked(self.values.wrapping_add(number as usize)) }
+        unsafe { NonNull::new_unchecked(self.values.wrapping_byte_add(distance)) }
+    }
+
+    /// Returns where the generation of a slot is, if `number` is that of a slot of the pool. O(1).
+    #[inline(always)]
+    fn place_of_generation(self, number: u32) -> *mut G {
+        self.generations.wrapping_byte_add((number as usize).wrapping_mul(per_step::<G, G>()))
     }
 
     /// Returns the place of a value, which need not be there. O(1).
@@ -150,7 +173,7 @@ impl<T, G: Copy> Slots<T, G> {
     #[inline(always)]
     pub(super) unsafe fn generation(self, number: u32) -> G {
         // SAFETY: the caller promises that the generation lies in the array (I1) and is initialised.
-        unsafe { self.generations.wrapping_add(number as usize).read() }
+        unsafe { self.place_of_generation(number).read() }
     }
 
     /// Sets the generation of a slot. O(1).
@@ -161,7 +184,7 @@ impl<T, G: Copy> Slots<T, G> {
     #[inline(always)]
     pub(super) unsafe fn set_generation(self, number: u32, generation: G) {
         // SAFETY: the caller promises that the generation lies in the array (I1), to which nobody else has access.
-        unsafe { self.generations.wrapping_add(number as usize).write(generation) }
+        unsafe { self.place_of_generation(number).write(generation) }
     }
 
     /// Reads a word of a trunk slot. O(1).

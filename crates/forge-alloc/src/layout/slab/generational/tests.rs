@@ -433,6 +433,42 @@ fn memory_outside_the_backings_range_is_refused_and_given_back() {
     assert_eq!(live.get(), 0);
 }
 
+/// Asserts that `values` of one size have their places in the order of insertion and keep their bytes.
+fn places_are_apart<T: Copy + PartialEq + core::fmt::Debug, G: GenerationInt>(values: [T; 9]) {
+    let backing = BumpArena::new(HeapBytes::new(9 * (size_of::<T>() + 16) + 64).unwrap()).unwrap();
+    let mut pool = GenerationalSlab::<T, _, G>::with_generation(9, backing).unwrap();
+    let handles = values.map(|value| pool.insert(value).unwrap());
+    assert_eq!(pool.insert(values[0]), Err(AllocError));
+    assert!(pool.iter().map(|(handle, _)| handle).eq(handles));
+    for (place, (&handle, value)) in handles.iter().zip(&values).enumerate() {
+        assert_eq!((pool.position(handle), pool.get(handle)), (Some(place), Some(value)));
+    }
+}
+
+#[test]
+fn values_and_generations_of_every_size_lie_apart() {
+    fn of<G: GenerationInt>() {
+        places_are_apart::<u8, G>(core::array::from_fn(|place| place as u8));
+        places_are_apart::<[u8; 6], G>(core::array::from_fn(|place| [place as u8; 6]));
+        places_are_apart::<u64, G>(core::array::from_fn(|place| place as u64));
+        places_are_apart::<[u32; 3], G>(core::array::from_fn(|place| [place as u32; 3]));
+        places_are_apart::<[u64; 4], G>(core::array::from_fn(|place| [place as u64; 4]));
+        places_are_apart::<[u64; 9], G>(core::array::from_fn(|place| [place as u64; 9]));
+    }
+    of::<u8>();
+    of::<u16>();
+    of::<u32>();
+    of::<u64>();
+}
+
+#[test]
+fn a_capacity_without_a_number_for_each_slot_is_refused() {
+    let arena = || BumpArena::new(HeapBytes::new(64).unwrap()).unwrap();
+    assert!(GenerationalSlab::<u8, _, u32>::with_generation(0, arena()).is_err());
+    assert!(GenerationalSlab::<u8, _, u32>::with_generation(1 << 30, arena()).is_err());
+    assert!(GenerationalSlab::<u8, _, u16>::with_generation(1 << 31, arena()).is_err());
+}
+
 #[test]
 fn a_pool_says_how_full_it_is() {
     let mut pool = GenerationalSlab::<u8, _>::new(4, InlineBacked::<64>::new()).unwrap();

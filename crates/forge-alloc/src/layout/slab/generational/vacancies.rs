@@ -13,8 +13,9 @@
 //!
 //! # Invariants
 //!
-//! - (I1) Slots are numbered from `first` without wrapping, below `NO_SLOT`. The first `fresh` of them are the used ones:
-//!   exactly their generations are initialised. `fresh <= capacity`, and it never falls.
+//! - (I1) Slots are numbered from `first` in steps of `G::STEP`, of which `first` is a multiple, without wrapping and below
+//!   `NO_SLOT`; all numbers lie below `first + capacity`. The used slots are those below `first + fresh`: exactly their
+//!   generations are initialised. `fresh <= capacity`, both are multiples of the step, and `fresh` never falls.
 //! - (I2) A used slot that holds no value is `recent`, or on the stack, which has `listed` members, or retired: exactly one
 //!   of the three. A retired slot has generation 0. `recent` is `NO_SLOT` or a used slot, which may hold a value again:
 //!   it is vacant exactly if its generation is even.
@@ -40,6 +41,8 @@
 //! This is a value of its own beside the backing, so that a method that changes it borrows nothing of inline storage.
 #![allow(unsafe_code)]
 
+use core::iter::StepBy;
+use core::marker::PhantomData;
 use core::mem;
 use core::ops::Range;
 
@@ -48,7 +51,7 @@ use super::slots::Slots;
 use crate::raw::slot_link::NO_SLOT;
 
 /// The vacant slots of one pool.
-pub(super) struct Vacancies {
+pub(super) struct Vacancies<G> {
     first: u32,
     capacity: u32,
     fresh: u32,
@@ -56,21 +59,35 @@ pub(super) struct Vacancies {
     trunk: u32,
     listed: u32,
     retired: u32,
+    of: PhantomData<fn() -> G>,
 }
 
-impl Vacancies {
-    /// Returns `capacity` slots numbered from `first`, none of them used.
+/// The numbers of used slots, in order.
+pub(super) type Numbers = StepBy<Range<u32>>;
+
+impl<G: GenerationInt> Vacancies<G> {
+    /// Returns `capacity` slots numbered from `first` in steps, none of them used. The numbers do not wrap.
     pub(super) const fn new(first: u32, capacity: u32) -> Self {
-        Self { first, capacity, fresh: 0, recent: NO_SLOT, trunk: NO_SLOT, listed: 0, retired: 0 }
+        let capacity = capacity * G::STEP;
+        Self {
+            first,
+            capacity,
+            fresh: 0,
+            recent: NO_SLOT,
+            trunk: NO_SLOT,
+            listed: 0,
+            retired: 0,
+            of: PhantomData,
+        }
     }
 
     /// Returns how many slots there are.
     #[inline(always)]
     pub(super) const fn capacity(&self) -> u32 {
-        self.capacity
+        self.capacity / G::STEP
     }
 
-    /// Returns how many slots were ever used.
+    /// Returns how far after the first number the used ones end.
     #[inline(always)]
     pub(super) const fn fresh(&self) -> u32 {
         self.fresh
@@ -92,13 +109,20 @@ impl Vacancies {
     #[inline(always)]
     pub(super) const fn occupied(&self, recent_is_vacant: bool) -> u32 {
         // The three kinds of used slots without a value are disjoint (I2), so nothing underflows.
-        self.fresh - recent_is_vacant as u32 - self.listed - self.retired
+        self.fresh / G::STEP - recent_is_vacant as u32 - self.listed - self.retired
     }
 
     /// Returns the numbers of the slots that were ever used.
     #[inline(always)]
-    pub(super) const fn used(&self) -> Range<u32> {
-        self.first..self.first + self.fresh
+    pub(super) fn used(&self) -> Numbers {
+        (self.first..self.first + self.fresh).step_by(G::STEP as usize)
+    }
+
+    /// Returns whether this is the number of a used slot.
+    #[inline]
+    pub(super) const fn is_used(&self, number: u32) -> bool {
+        let distance = number.wrapping_sub(self.first);
+        distance < self.fresh && distance % G::STEP == 0
     }
 
     /// Takes a slot for a value that the caller puts there at once, together with the odd generation that it returns.
@@ -107,10 +131,7 @@ impl Vacancies {
     ///
     /// `slots` are those of this pool.
     #[inline(always)]
-    pub(super) unsafe fn take<T, G: GenerationInt>(
-        &mut self,
-        slots: Slots<T, G>,
-    ) -> Option<(u32, G::Occupied)> {
+    pub(super) unsafe fn take<T>(&mut self, slots: Slots<T, G>) -> Option<(u32, G::Occupied)> {
         if let Some(number) = self.recent() {
             // SAFETY: the recent slot is used (I2), so its generation is initialised (I1).
             let generation = unsafe { slots.generation(number) };
@@ -128,8 +149,8 @@ impl Vacancies {
     ///
     /// `slots` are those of this pool.
     #[inline(always)]
-    unsafe fn take_listed<T, G: GenerationInt>(&mut self, slots: Slots<T, G>) -> Option<(u32, G::Occupied)> {
-        let Some(listed) = self.listed.checked_sub(1) else { return self.take_fresh::<G>() };
+    unsafe fn take_listed<T>(&mut self, slots: Slots<T, G>) -> Option<(u32, G::Occupied)> {
+        let Some(listed) = self.listed.checked_sub(1) else { return self.take_fresh() };
         self.listed = listed;
         let (trunk, place) = (self.trunk, listed % Slots::<T, G>::WORDS);
         // SAFETY: this word of the trunk was set for the member at this place (I3). That member is used (I2), so its
@@ -143,12 +164,12 @@ impl Vacancies {
 
     /// Takes the first slot that was never used.
     #[inline(always)]
-    fn take_fresh<G: GenerationInt>(&mut self) -> Option<(u32, G::Occupied)> {
+    fn take_fresh(&mut self) -> Option<(u32, G::Occupied)> {
         if self.fresh == self.capacity {
             return None;
         }
         let number = self.first + self.fresh;
-        self.fresh += 1;
+        self.fresh += G::STEP;
         Some((number, G::ZERO.occupied()))
     }
 
@@ -158,12 +179,7 @@ impl Vacancies {
     ///
     /// `slots` are those of this pool, and the slot with this number is occupied in this generation.
     #[inline(always)]
-    pub(super) unsafe fn vacate<T, G: GenerationInt>(
-        &mut self,
-        slots: Slots<T, G>,
-        number: u32,
-        occupied: G::Occupied,
-    ) -> T {
+    pub(super) unsafe fn vacate<T>(&mut self, slots: Slots<T, G>, number: u32, occupied: G::Occupied) -> T {
         let next = G::number(occupied).wrapping_inc();
         // SAFETY: the slot holds a value, which the even generation marks as gone, so it is read only once.
         let value = unsafe {
@@ -194,7 +210,7 @@ impl Vacancies {
     ///
     /// `slots` are those of this pool, and the slot with this number is used, vacant, not listed and not the recent one.
     #[inline(always)]
-    unsafe fn make_recent<T, G: GenerationInt>(&mut self, slots: Slots<T, G>, number: u32) {
+    unsafe fn make_recent<T>(&mut self, slots: Slots<T, G>, number: u32) {
         let older = mem::replace(&mut self.recent, number);
         // SAFETY: the slot that was recent is used (I2), so its generation is initialised (I1); an even one says that it is
         // vacant, and it is not listed (I2).
@@ -211,7 +227,7 @@ impl Vacancies {
     ///
     /// `slots` are those of this pool, and the slot with this number is used, vacant and not listed.
     #[inline(always)]
-    unsafe fn list<T, G: GenerationInt>(&mut self, slots: Slots<T, G>, number: u32) {
+    unsafe fn list<T>(&mut self, slots: Slots<T, G>, number: u32) {
         let place = self.listed % Slots::<T, G>::WORDS;
         self.listed += 1;
         let (trunk, word) =

@@ -38,6 +38,9 @@ pub trait Generation: Copy + Eq + Debug + Send + Sync + Unpin + 'static {
     type Occupied: Copy + Ord + Hash + Debug + Send + Sync + Unpin + 'static;
     /// The integer that names a slot across pools.
     type Key: Key;
+    /// How far apart the numbers of neighbouring slots lie: a power of two, at most 4, which divides the size of a
+    /// generation, so that a number counts the bytes of generations before it wherever a key has room for that.
+    const STEP: u32;
 
     /// Returns whether the generation is that of an occupied slot.
     fn is_occupied(self) -> bool;
@@ -101,7 +104,7 @@ macro_rules! key {
 }
 
 macro_rules! generation {
-    ($number:ty, $occupied:ty, $key:ty) => {
+    ($number:ty, $occupied:ty, $key:ty, $step:literal) => {
         impl GenerationInt for $number {
             const ZERO: Self = 0;
 
@@ -114,6 +117,7 @@ macro_rules! generation {
         impl Generation for $number {
             type Occupied = $occupied;
             type Key = $key;
+            const STEP: u32 = $step;
 
             #[inline(always)]
             fn is_occupied(self) -> bool {
@@ -135,7 +139,7 @@ macro_rules! generation {
 
 key!(u32);
 key!(u64);
-generation!(u8, NonZeroU8, u32);
-generation!(u16, NonZeroU16, u32);
-generation!(u32, NonZeroU32, u32);
-generation!(u64, NonZeroU64, u64);
+generation!(u8, NonZeroU8, u32, 1);
+generation!(u16, NonZeroU16, u32, 2);
+generation!(u32, NonZeroU32, u32, 4);
+generation!(u64, NonZeroU64, u64, 1);

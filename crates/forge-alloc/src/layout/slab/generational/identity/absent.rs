@@ -3,6 +3,6 @@
 //! Handles of other pools are then told apart only by their generation.
 
 /// Returns 0. O(1).
-pub(in crate::layout::slab) fn draw_origin(_capacity: u32) -> u64 {
+pub(in crate::layout::slab) fn draw_origin(_count: u32) -> u64 {
     0
 }

@@ -1,6 +1,6 @@
 //! Ranges of keys: apart from each other, and never across a multiple of 2^32.
 
-use super::{draw_origin, origin_at};
+use super::{ALIGN, draw_origin, origin_at};
 
 #[test]
 fn ranges_of_different_pools_do_not_meet_across_threads() {
@@ -16,6 +16,7 @@ fn ranges_of_different_pools_do_not_meet_across_threads() {
     assert_eq!(ranges.len(), 200);
     for pair in ranges.windows(2) {
         assert!(pair[0].0 + u64::from(pair[0].1) <= pair[1].0, "{pair:?}");
+        assert_eq!(pair[0].0 % ALIGN as u64, 0, "{pair:?}");
     }
 }
 
