@@ -73,7 +73,7 @@ use crate::thread_slot::{self, SLOTS};
 use magazine::{MAGAZINE, Magazine};
 use pool::{Counters, Pool, Put};
 use segment::{SegmentSlab, Shape};
-use segment_map::{Entry, SegmentMap};
+use segment_map::SegmentMap;
 
 /// A magazine holds at most the slots of a segment divided by this.
 const MAGAZINES_PER_SEGMENT: usize = 4;
@@ -314,12 +314,13 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
     #[inline(always)]
     fn slot_at(&self, ptr: NonNull<u8>) -> Option<NonNull<u8>> {
         let address = ptr.addr().get();
-        let Entry { base, issued, .. } = self.map.find(address)?;
+        let (base, issued) = self.map.find_issued(address)?;
         let offset = address.wrapping_sub(base.addr().get());
         if typed::shape::Shape::<T>::number_at(offset) >= issued as usize {
             return None;
         }
-        NonNull::new(base.as_ptr().wrapping_add(offset))
+        // The sum is the address of `ptr`, for which nothing waits; what the pointer may reach is the segment's.
+        NonNull::new(base.as_ptr().wrapping_sub(base.addr().get()).wrapping_add(address))
     }
 
     /// Returns the slot of a live block, through the pointer of its segment.

@@ -6,13 +6,13 @@
 //!
 //!   table      ..  | base, segment, issued |  -  | ..              the cell of a segment is at home(granule), or is the
 //!                                                                  next one that was empty
-//!   current = address of the cells | log2 of their number
+//!   current = address of the cells | width of a word - log2 of their number
 //! ```
 //!
 //! # Invariants
 //!
-//! - (I1) `current` is null, or the address of a table of 2^bits cells with `bits` in its low six bits. Tables stay mapped
-//!   until nobody reads the map any more.
+//! - (I1) `current` is null, or the address of a table of 2^bits cells, at least two, with the width of a word less `bits`
+//!   in its low six bits. Tables stay mapped until nobody reads the map any more.
 //! - (I2) Only the holder of the map's [`Tables`] changes cells.
 //! - (I3) In the current table each segment has one cell. Seen by the writer, no cell between the home of its granule and
 //!   itself is empty.
@@ -33,7 +33,8 @@
 //!
 //! *One cell a segment.* Segments that may start anywhere share granules with their neighbours, and which neighbour a random
 //! block lies in is nothing that a processor can predict. Neighbouring granules differ by one, and Fibonacci hashing spreads
-//! such numbers evenly: a first look finds nearly everything.
+//! such numbers evenly: a first look finds nearly everything. The hash is the product of the granule's first address and
+//! the golden ratio shifted right instead: as even, and a variable shift less.
 //!
 //! *Removal* closes the gap (Knuth, The Art of Computer Programming 6.4, algorithm R), so that segments that come and go
 //! leave nothing behind, and the number of tables depends on the largest number of segments only. An outgrown table stays
@@ -55,7 +56,7 @@ const FIRST_BITS: usize = if cfg!(loom) { 3 } else { 8 };
 const TABLES: usize = 24;
 /// The alignment of a table, which leaves the low bits of its address to the logarithm of its size.
 const TABLE_ALIGN: usize = 64;
-/// The bits of the address of a table that hold the logarithm.
+/// The bits of the address of a table that hold a shift.
 const TAG: usize = TABLE_ALIGN - 1;
 /// The golden ratio's share of a word, odd.
 const GOLDEN: usize = (0x9E37_79B9_7F4A_7C15_u64 >> (64 - usize::BITS)) as usize | 1;
@@ -90,10 +91,16 @@ impl Cell {
 
     // Relaxed, here and below: the order that a reader relies on comes with the block that it asks about.
 
+    /// Returns the first slot of the segment, if there is one.
+    #[inline(always)]
+    fn base(&self) -> Option<NonNull<u8>> {
+        NonNull::new(self.base.load(Ordering::Relaxed))
+    }
+
     /// Returns the segment, if there is one.
     #[inline(always)]
     fn entry(&self) -> Option<Entry> {
-        let base = NonNull::new(self.base.load(Ordering::Relaxed))?;
+        let base = self.base()?;
         let segment = self.segment.load(Ordering::Relaxed);
         Some(Entry { base, segment, issued: self.issued.load(Ordering::Relaxed) })
     }
@@ -114,7 +121,30 @@ impl Cell {
 pub(super) struct SegmentMap {
     current: AtomicPtr<Cell>,
     reach: usize,
-    granule_bits: u32,
+    hash: Hash,
+}
+
+/// How addresses lead to homes.
+#[derive(Clone, Copy)]
+struct Hash {
+    /// The bits of an address that tell its granule.
+    granule: usize,
+    /// The golden ratio's share of as many granules as there can be.
+    golden: usize,
+}
+
+impl Hash {
+    /// Returns the hash of granules of 2^`granule_bits` bytes. O(1).
+    const fn new(granule_bits: u32) -> Self {
+        Self { granule: usize::MAX << granule_bits, golden: GOLDEN >> granule_bits }
+    }
+
+    /// Returns where the search for an address starts in a table whose number of cells has this logarithm less than the
+    /// width of a word. O(1).
+    #[inline(always)]
+    const fn home(self, address: usize, shift: u32) -> usize {
+        (address & self.granule).wrapping_mul(self.golden).wrapping_shr(shift)
+    }
 }
 
 /// The memory of a map, and the right to change it (I2).
@@ -128,7 +158,7 @@ impl SegmentMap {
     /// Returns an empty map of segments of `reach` bytes that start at multiples of 2^`granule_bits`, which is no less. O(1).
     pub(super) fn new(reach: usize, granule_bits: u32) -> Self {
         debug_assert!(reach <= 1 << granule_bits);
-        Self { current: AtomicPtr::new(ptr::null_mut()), reach, granule_bits }
+        Self { current: AtomicPtr::new(ptr::null_mut()), reach, hash: Hash::new(granule_bits) }
     }
 
     /// Returns the segment that the address lies in. O(1) expected.
@@ -137,23 +167,44 @@ impl SegmentMap {
     /// may be `None`.
     #[inline(always)]
     pub(super) fn find(&self, address: usize) -> Option<Entry> {
+        let (_, cell) = self.look_up(address)?;
+        cell.entry()
+    }
+
+    /// Returns the first slot of the segment that the address lies in, and how many of its slots were ever handed out; to
+    /// be relied on as [`find`](Self::find). O(1) expected.
+    #[inline(always)]
+    pub(super) fn find_issued(&self, address: usize) -> Option<(NonNull<u8>, u32)> {
+        let (base, cell) = self.look_up(address)?;
+        Some((base, cell.issued.load(Ordering::Relaxed)))
+    }
+
+    /// Returns the first slot of the segment that the address lies in, and the segment's cell. O(1) expected.
+    #[inline(always)]
+    fn look_up(&self, address: usize) -> Option<(NonNull<u8>, &Cell)> {
         // Acquire: pairs with the Release in `publish`, so that the cells are initialised.
         let tagged = self.current.load(Ordering::Acquire);
         if tagged.is_null() {
             return None;
         }
-        let (cells, bits) = untag(tagged);
-        let last = (1_usize << bits) - 1;
-        let mut place = home(address >> self.granule_bits, bits);
-        for _ in 0..=last {
-            // SAFETY: the place is below the number of cells, which are mapped as long as the map is read (I1).
-            let entry = unsafe { (*cells.add(place)).entry() }?;
-            if address.wrapping_sub(entry.base.addr().get()) < self.reach {
-                return Some(entry);
-            }
-            place = (place + 1) & last;
+        let (cells, shift) = untag(tagged);
+        // SAFETY: a home is below the number of cells, which are mapped as long as the map is read (I1).
+        let cell = unsafe { &*cells.add(self.hash.home(address, shift)) };
+        let base = cell.base()?;
+        if address.wrapping_sub(base.addr().get()) < self.reach {
+            return Some((base, cell));
         }
-        None
+        self.look_past_home(address)
+    }
+
+    /// Does as [`look_up`](Self::look_up) for a segment that is not in the cell at the home of the address.
+    #[cold]
+    fn look_past_home(&self, address: usize) -> Option<(NonNull<u8>, &Cell)> {
+        let cells = self.cells();
+        from(cells, self.home_of(address, cells.len()))
+            .skip(1)
+            .map_while(|(_, cell)| cell.base().map(|base| (base, cell)))
+            .find(|(base, _)| address.wrapping_sub(base.addr().get()) < self.reach)
     }
 
     /// Makes room for one more segment. O(1) amortized.
@@ -225,26 +276,26 @@ impl SegmentMap {
         if tagged.is_null() {
             return &[];
         }
-        let (cells, bits) = untag(tagged);
+        let (cells, shift) = untag(tagged);
         // SAFETY: the table has this many cells, initialised and mapped as long as the map is read (I1).
-        unsafe { slice::from_raw_parts(cells, 1 << bits) }
+        unsafe { slice::from_raw_parts(cells, 1 << (usize::BITS - shift)) }
     }
 
     /// Makes a table the current one.
     fn publish(&self, table: NonNull<Cell>, bits: usize) {
-        let tagged = table.as_ptr().map_addr(|address| address | bits);
+        let tagged = table.as_ptr().map_addr(|address| address | (usize::BITS as usize - bits));
         // Release: pairs with the Acquire loads of readers.
         self.current.store(tagged, Ordering::Release);
     }
 
-    /// Returns the home of the segment with this base in a table of so many cells.
-    fn home_of(&self, base: NonNull<u8>, cells: usize) -> usize {
-        home(base.addr().get() >> self.granule_bits, cells.trailing_zeros())
+    /// Returns the home of an address in a table of so many cells.
+    fn home_of(&self, address: usize, cells: usize) -> usize {
+        self.hash.home(address, usize::BITS - cells.trailing_zeros())
     }
 
     /// Fills the first empty cell at or after the home of the segment.
     fn place(&self, cells: &[Cell], entry: Entry) {
-        let mut around = from(cells, self.home_of(entry.base, cells.len()));
+        let mut around = from(cells, self.home_of(entry.base.addr().get(), cells.len()));
         if let Some((_, cell)) = around.find(|(_, cell)| cell.entry().is_none()) {
             cell.fill(entry);
         }
@@ -253,7 +304,7 @@ impl SegmentMap {
     /// Returns the cell of the segment with this base, and its place.
     fn cell_of(&self, base: NonNull<u8>) -> Option<(usize, &Cell)> {
         let cells = self.cells();
-        from(cells, self.home_of(base, cells.len()))
+        from(cells, self.home_of(base.addr().get(), cells.len()))
             .map_while(|(place, cell)| cell.entry().map(|entry| (place, cell, entry)))
             .find(|(_, _, entry)| entry.base == base)
             .map(|(place, cell, _)| (place, cell))
@@ -266,7 +317,7 @@ impl SegmentMap {
         let (mut hole_place, mut hole) = (place, cell);
         for (place, cell) in from(cells, place).skip(1) {
             let Some(entry) = cell.entry() else { break };
-            let home = self.home_of(entry.base, cells.len());
+            let home = self.home_of(entry.base.addr().get(), cells.len());
             // The cell may move up exactly if the hole is not before its home: both are distances back from the cell.
             if place.wrapping_sub(hole_place) & last <= place.wrapping_sub(home) & last {
                 hole.fill(entry);
@@ -307,16 +358,10 @@ fn table_layout(bits: usize) -> Option<NonZeroLayout> {
     NonZeroLayout::from_size_align(cells.checked_mul(size_of::<Cell>())?, TABLE_ALIGN).ok()
 }
 
-/// Takes the address of a table apart.
+/// Takes the address of a table and the shift of its homes apart.
 #[inline(always)]
 fn untag(tagged: *mut Cell) -> (*mut Cell, u32) {
     (tagged.map_addr(|address| address & !TAG), (tagged.addr() & TAG) as u32)
-}
-
-/// Returns the place where the search for a granule starts in a table of 2^bits cells.
-#[inline(always)]
-fn home(granule: usize, bits: u32) -> usize {
-    granule.wrapping_mul(GOLDEN).wrapping_shr(usize::BITS - bits)
 }
 
 /// Returns the cells with their places, from `start` once around.

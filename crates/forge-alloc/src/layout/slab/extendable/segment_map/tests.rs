@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use forge_os::sim::{SimCall, SimOs};
 
-use super::{Cell, Entry, SegmentMap, Tables, home};
+use super::{Cell, Entry, SegmentMap, Tables};
 
 const GRANULE_BITS: u32 = 12;
 const REACH: usize = 3_000;
@@ -40,8 +40,11 @@ fn the_map_agrees_with_an_ordered_map_although_keys_collide() {
     let os = SimOs::new(4096);
     let (map, mut tables) = (SegmentMap::new(REACH, GRANULE_BITS), Tables::new(os));
     // Granules whose homes are the last cells and the first: they crowd and wrap around the end of the table.
-    let mut granules: Vec<usize> =
-        (1..1 << 16).map(|n| n * 2).filter(|&granule| (home(granule, 8) + 3) % 256 < 5).take(80).collect();
+    let mut granules: Vec<usize> = (1..1 << 16)
+        .map(|n| n * 2)
+        .filter(|&granule| (map.home_of(granule << GRANULE_BITS, 256) + 3) % 256 < 5)
+        .take(80)
+        .collect();
     granules.extend((0..100).map(|n| (1 << 19) + 2 * n));
     let mut model = BTreeMap::new();
     let mut state = 1_u64;
