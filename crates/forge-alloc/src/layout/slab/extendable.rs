@@ -2,9 +2,11 @@
 //!
 //! ```text
 //!   thread A        thread B              pop, push: no lock
-//!   [magazine]      [magazine]            a few free slots each
-//!        \             /                  refill, flush: half a magazine under the lock
-//!    pool: Room -> segment -> segment     Full -> ..     Empty -> segment (kept in reserve)
+//!   [magazine]      [magazine]            free slots of one thread
+//!        \             /                  half a magazine at a time, under the lock
+//!    pool: depot                          free slots of all threads
+//!             |                           slot by slot, what there is no room or nothing left for
+//!          Room -> segment -> segment     Full -> ..     Empty -> segment (kept in reserve)
 //!                    |
 //!                    v
 //!                  [ slab of `segment_capacity` slots in one mapping ]
@@ -15,32 +17,36 @@
 //! # Invariants
 //!
 //! - (I1) `pool` is reached by the holder of `lock` only, or through `&mut self`.
-//! - (I2) A slot is in use by the caller, in exactly one magazine, or free in its segment. The segment of a slot of the
-//!   first two kinds counts it as taken and so stays in the pool.
+//! - (I2) A slot is in use by the caller, in exactly one magazine, in the depot or on its way there, or free in its
+//!   segment. The segment of a slot of any kind but the last counts it as taken and so stays in the pool.
 //! - (I3) A magazine is changed by the one thread that holds its thread slot, or through `&mut self`.
-//! - (I4) With a policy that tracks, magazines are empty.
+//! - (I4) With a policy that tracks, the magazines and the depot are empty.
 //!
 //! # Operations
 //!
 //! | operation | cost at any number of segments |
 //! |---|---|
 //! | allocate, free | O(1); no lock, no atomic read-modify-write and no system call while the magazine serves |
-//! | the same past the magazine | O(1) expected, amortized, under the lock, half a magazine at a time |
+//! | the same past the magazine | O(1) amortized, under the lock, half a magazine at a time; no segment is looked at |
+//! | the same past the depot | O(1) expected, amortized, under the lock |
 //! | a new segment, an empty segment given back | one system call, outside of the lock |
 //! | `segment_count`, `capacity_bytes`, `corruption_events` | O(1), without the lock |
 //! | `for_each_live`, `shrink_to_fit`, dropping | O(slots), O(segments), O(segments) |
 //!
 //! # Design
 //!
-//! *Hysteresis.* An empty segment goes back to the system, except for one in reserve (or as many as
-//! [`with_initial_segments`](ExtendableSlab::with_initial_segments) asked for): a load that swings around the end of a
-//! segment maps and unmaps nothing.
+//! *Hysteresis.* Empty segments go back to the system, except for a reserve: half as many as are in use, at least one (or
+//! as many as [`with_initial_segments`](ExtendableSlab::with_initial_segments) asked for). A load that swings around the
+//! end of a segment, or by a third of what it is at its height, maps and unmaps nothing.
 //!
-//! *Magazines* hold at most 31 slots each and all together at most the slots of one segment: slots that other threads
-//! cannot get cause at most one segment more than there would be without them. So segments of less than sixteen slots have
-//! none. A slot in a magazine keeps its segment from becoming empty, until its thread, or the next holder of the thread's
-//! slot, needs it, or somebody calls [`shrink_to_fit`](ExtendableSlab::shrink_to_fit). A single thread is served exactly:
-//! every slot of a segment before the next segment, and the slot freed last first.
+//! *Magazines* hold at most 127 slots each, and at most a quarter of the slots of a segment, so that segments of less than
+//! four slots have none. These slots other threads cannot get. The [`depot`] holds at most half of the slots of a segment,
+//! which any thread gets. A slot in either keeps its segment from becoming empty, until it is needed, or somebody calls
+//! [`shrink_to_fit`](ExtendableSlab::shrink_to_fit). A single thread is served exactly: every slot of a segment before the
+//! next segment, and the slot freed last first.
+//!
+//! *Addresses.* What a free hands to the next allocation is the address that it was given, with the right to the whole
+//! segment taken from the map. A pair of calls then waits for no lookup, whose result is only looked at.
 //!
 //! *Racing growth.* A thread that finds no slot maps a segment outside of the lock. If others did the same, the first segment
 //! serves all, the second is kept in reserve, and the rest go back; so each racer makes one at most.
@@ -51,7 +57,9 @@
 #![allow(unsafe_code)]
 
 mod contract;
+mod depot;
 mod directory;
+mod exchange;
 mod magazine;
 mod pool;
 mod segment;
@@ -68,21 +76,23 @@ use forge_alloc_core::{AllocError, CachePadded, FreelistProtection, NoProtection
 use forge_os::{Native, Os};
 
 use super::typed;
-use crate::report;
 use crate::thread_slot::{self, SLOTS};
+use depot::Depot;
 use magazine::{MAGAZINE, Magazine};
-use pool::{Counters, Pool, Put};
+use pool::{Counters, Pool};
 use segment::{SegmentSlab, Shape};
 use segment_map::SegmentMap;
 
 /// A magazine holds at most the slots of a segment divided by this.
 const MAGAZINES_PER_SEGMENT: usize = 4;
+/// The depot holds at most the slots of a segment divided by this.
+const DEPOTS_PER_SEGMENT: usize = 2;
 
 /// A slab without a fixed size, for many threads: it maps segments of `segment_capacity` slots as it needs them, and gives
 /// empty ones back.
 ///
-/// Blocks stay where they are until they are freed. Freeing takes the same time at any number of segments. Up to 31 free
-/// slots per thread are kept at hand for that thread; all such slots together are at most those of one segment.
+/// Blocks stay where they are until they are freed. Freeing takes the same time at any number of segments. Up to 127 free
+/// slots per thread are kept at hand for that thread, though not more than a quarter of a segment's.
 ///
 /// The policy `M` protects the free slots of each segment as in a [`Slab`](crate::Slab); `mac_factory` makes one per segment. A policy
 /// that tracks notices every second free, and keeps no slots at hand.
@@ -161,7 +171,7 @@ impl<T, M: FreelistProtection> ExtendableSlab<T, M> {
         Self::on(Native, segment_capacity, mac_factory)
     }
 
-    /// Returns a slab with `count` empty segments, and keeps that many empty ones (at least one) from then on.
+    /// Returns a slab with `count` empty segments, and keeps at least that many empty ones, and one, from then on.
     /// O(`count`).
     ///
     /// # Errors
@@ -183,6 +193,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
     pub fn on(os: O, segment_capacity: usize, mac_factory: fn() -> M) -> Self {
         let magazine_limit =
             if M::TRACKS { 0 } else { (segment_capacity / MAGAZINES_PER_SEGMENT).min(MAGAZINE) };
+        let depot = Depot::new(segment_capacity / DEPOTS_PER_SEGMENT, magazine_limit.div_ceil(2));
         let stride = SegmentSlab::<T, M, O>::STRIDE;
         let shape = Shape::new::<T, M, O>(segment_capacity);
         let (reach, granule_bits) =
@@ -197,7 +208,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
             shared: CachePadded::new(Shared {
                 lock: SpinLock::new(),
                 counters: Counters::new(),
-                pool: UnsafeCell::new(Pool::new(os, 1, magazine_limit > 0)),
+                pool: UnsafeCell::new(Pool::new(os, depot, magazine_limit > 0)),
             }),
             magazines: array::from_fn(|_| CachePadded::new(Magazine::new())),
         }
@@ -279,7 +290,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         self.locked(|pool| pool.for_each(|segment| segment.iter().for_each(&mut visit)));
     }
 
-    /// Takes the free slots that are at hand for threads into their segments, and gives every empty segment back to the
+    /// Takes the free slots that are at hand into their segments, and gives every empty segment back to the
     /// system, also the reserve. O(segments).
     pub fn shrink_to_fit(&mut self) {
         self.flush_all();
@@ -329,125 +340,6 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         self.slot_at(ptr).or_else(|| self.locked(|_| self.slot_at(ptr)))
     }
 
-    /// Takes a slot past the magazine, and refills that by the way.
-    #[inline(never)]
-    fn take_shared(&self) -> Result<NonNull<u8>, AllocError> {
-        let magazine = self.acquired_magazine();
-        // A thread that took its thread slot just now inherits what the last holder left.
-        if let Some(slot) = magazine.and_then(Magazine::pop) {
-            return Ok(slot);
-        }
-        if let Some(slot) = self.locked(|pool| self.refill(pool, magazine)) {
-            return Ok(slot);
-        }
-        self.extend(magazine)
-    }
-
-    /// Maps a segment, unless another thread has meanwhile, and takes a slot.
-    #[cold]
-    fn extend(&self, magazine: Option<&Magazine>) -> Result<NonNull<u8>, AllocError> {
-        let segment = self.map_segment()?;
-        let (slot, refused) = self.locked(|pool| {
-            let refused = pool.install(&self.map, &self.shared.counters, segment);
-            (self.refill(pool, magazine), refused)
-        });
-        drop(refused);
-        slot.ok_or(AllocError)
-    }
-
-    /// Returns a new segment that is not in the pool yet.
-    fn map_segment(&self) -> Result<SegmentSlab<T, M, O>, AllocError> {
-        let shape = self.shape.ok_or(AllocError)?;
-        segment::map(self.os, shape, (self.mac_factory)())
-    }
-
-    /// Takes a slot from the pool and fills half of the empty magazine.
-    fn refill(&self, pool: &mut Pool<T, M, O>, magazine: Option<&Magazine>) -> Option<NonNull<u8>> {
-        let mut slots = [None; MAGAZINE.div_ceil(2)];
-        let wanted = if magazine.is_some() { self.magazine_limit.div_ceil(2) } else { 1 };
-        let mut places = slots.iter_mut().take(wanted);
-        let mut place = places.next();
-        pool.take_while(&self.map, &self.shared.counters, |slot| {
-            if let Some(place) = place.take() {
-                *place = Some(slot);
-            }
-            place = places.next();
-            place.is_some()
-        });
-        let [first, others @ ..] = slots;
-        // The pool's order is that in which the slots are to be used, and a magazine is used from its end.
-        for slot in others.into_iter().rev().flatten() {
-            if let Some(magazine) = magazine {
-                magazine.push(slot);
-            }
-        }
-        first
-    }
-
-    /// Frees a slot past the fast path: into the magazine if there is one, else into the pool.
-    #[inline(never)]
-    fn put_shared(&self, ptr: NonNull<u8>) {
-        let Some(magazine) = self.acquired_magazine() else {
-            // SAFETY: the caller of `deallocate` promises that a block is live and not used any more.
-            return unsafe { self.put(ptr) };
-        };
-        let Some(slot) = self.slot_of(ptr) else { return self.refuse_foreign(ptr) };
-        if magazine.len() >= self.magazine_limit {
-            // The newer half stays: it is used first.
-            self.flush(magazine, self.magazine_limit.div_ceil(2));
-        }
-        debug_assert!(!magazine.contains(slot), "a slot is freed twice");
-        magazine.push(slot);
-    }
-
-    /// Frees a slot into the pool.
-    ///
-    /// # Safety
-    ///
-    /// If `ptr` is a slot that was handed out, it is not used any more; and it is live, unless the policy tracks.
-    unsafe fn put(&self, ptr: NonNull<u8>) {
-        // SAFETY: the caller's promise; a live slot is in use as far as the pool can tell (I2).
-        match self.locked(|pool| unsafe { pool.put(&self.map, &self.shared.counters, ptr) }) {
-            Put::Done => {}
-            Put::Retired(segment) => drop(segment),
-            Put::Foreign => self.refuse_foreign(ptr),
-        }
-    }
-
-    /// Moves the `count` oldest slots of a magazine into the pool.
-    fn flush(&self, magazine: &Magazine, count: usize) {
-        let mut left = count.min(magazine.len());
-        while left > 0 {
-            let retired = self.locked(|pool| {
-                let mut flushed = 0;
-                let mut retired = None;
-                while let (None, true, Some(first)) = (&retired, flushed < left, magazine.get(flushed)) {
-                    let others = (flushed + 1..left).map_while(|place| magazine.get(place));
-                    // SAFETY: slots in a magazine are distinct, were taken from the pool and not handed out (I2); they
-                    // leave below.
-                    let (count, put) =
-                        unsafe { pool.put_run(&self.map, &self.shared.counters, first, others) };
-                    flushed += count;
-                    if let Put::Retired(segment) = put {
-                        retired = Some(segment);
-                    }
-                }
-                magazine.remove_oldest(flushed);
-                left -= flushed.min(left).max(1);
-                retired
-            });
-            // The segment is unmapped outside of the lock.
-            drop(retired);
-        }
-    }
-
-    /// Moves the slots of all magazines into the pool. No other thread has the slab.
-    fn flush_all(&mut self) {
-        for magazine in &self.magazines {
-            self.flush(magazine, MAGAZINE);
-        }
-    }
-
     /// Unmaps the empty segments, or all, and what the bookkeeping does not need any more.
     fn remove_segments(&mut self, all: bool) {
         let (map, counters) = (&self.map, &self.shared.counters);
@@ -456,17 +348,6 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
         }
         // SAFETY: nobody else has the slab, so nobody reads its map.
         self.locked(|pool| unsafe { pool.shrink(map) });
-    }
-
-    /// Counts and reports a free of what the slab did not issue.
-    #[cold]
-    #[inline(never)]
-    fn refuse_foreign(&self, ptr: NonNull<u8>) {
-        self.locked(|pool| pool.count_foreign(&self.shared.counters));
-        if M::TRACKS {
-            report::fatal_foreign_free(ptr);
-        }
-        report::foreign_free();
     }
 }
 

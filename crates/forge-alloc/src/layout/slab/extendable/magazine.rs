@@ -13,7 +13,7 @@
 //!
 //! # Operations
 //!
-//! `push` and `pop`: O(1), plain loads and stores. `remove_oldest`: O(magazine).
+//! `push` and `pop`: O(1), plain loads and stores. `move_oldest` and `fill`: O(magazine).
 //!
 //! # Design
 //!
@@ -26,7 +26,46 @@ use core::ptr::{self, NonNull};
 use forge_alloc_core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 /// The largest number of slots in a magazine. The model checker needs few.
-pub(super) const MAGAZINE: usize = if cfg!(loom) { 2 } else { 31 };
+pub(super) const MAGAZINE: usize = if cfg!(loom) { 2 } else { 127 };
+/// The largest number of slots that enter or leave a magazine at a time.
+pub(super) const BUNDLE: usize = MAGAZINE.div_ceil(2);
+
+/// Slots on their way between a magazine and the pool, the one freed last at the end.
+#[derive(Clone, Copy)]
+pub(super) struct Bundle {
+    count: usize,
+    slots: [*mut u8; BUNDLE],
+}
+
+impl Bundle {
+    /// No slots.
+    pub(super) const EMPTY: Self = Self { count: 0, slots: [ptr::null_mut(); BUNDLE] };
+
+    /// Returns whether there are no slots. O(1).
+    #[inline]
+    pub(super) const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Returns the slots, the one freed last at the end.
+    #[inline]
+    pub(super) fn slots(&self) -> impl DoubleEndedIterator<Item = NonNull<u8>> + Clone {
+        self.slots.iter().take(self.count).filter_map(|&slot| NonNull::new(slot))
+    }
+
+    /// Returns how many slots there are. O(1).
+    #[inline]
+    pub(super) const fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Takes the slot that was freed last. O(1).
+    #[inline]
+    pub(super) fn pop(&mut self) -> Option<NonNull<u8>> {
+        self.count = self.count.checked_sub(1)?;
+        NonNull::new(*self.slots.get(self.count)?)
+    }
+}
 
 /// The free slots of one thread.
 pub(super) struct Magazine {
@@ -67,22 +106,34 @@ impl Magazine {
         true
     }
 
-    /// Returns the slot with this place, counted from the oldest. O(1).
-    pub(super) fn get(&self, place: usize) -> Option<NonNull<u8>> {
-        if place < self.len() { NonNull::new(self.slots.get(place)?.load(Ordering::Relaxed)) } else { None }
-    }
-
     /// Returns whether a slot is in it. O(magazine).
     pub(super) fn contains(&self, slot: NonNull<u8>) -> bool {
-        (0..self.len()).any(|place| self.get(place) == Some(slot))
+        self.slots.iter().take(self.len()).any(|entry| entry.load(Ordering::Relaxed) == slot.as_ptr())
     }
 
-    /// Forgets the `count` oldest slots, or all if there are fewer. O(magazine).
-    pub(super) fn remove_oldest(&self, count: usize) {
-        let kept = self.len().saturating_sub(count);
-        for (to, from) in self.slots.iter().zip(self.slots.iter().skip(count)).take(kept) {
+    /// Moves the `count` oldest slots, or as many as there are and as a bundle holds, into `bundle`, whose slots they
+    /// replace. O(magazine).
+    pub(super) fn move_oldest(&self, count: usize, bundle: &mut Bundle) {
+        let len = self.len();
+        let count = count.min(len).min(BUNDLE);
+        bundle.count = count;
+        for (to, from) in bundle.slots.iter_mut().zip(&self.slots).take(count) {
+            *to = from.load(Ordering::Relaxed);
+        }
+        for (to, from) in self.slots.iter().zip(self.slots.iter().skip(count)).take(len - count) {
             to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
         }
+        self.count.store(len - count, Ordering::Relaxed);
+    }
+
+    /// Puts the slots of a bundle into the empty magazine, and returns the one freed last instead. O(magazine).
+    pub(super) fn fill(&self, bundle: &Bundle) -> Option<NonNull<u8>> {
+        debug_assert!(self.len() == 0);
+        let kept = bundle.count.checked_sub(1)?;
+        for (to, from) in self.slots.iter().zip(&bundle.slots).take(kept) {
+            to.store(*from, Ordering::Relaxed);
+        }
         self.count.store(kept, Ordering::Relaxed);
+        NonNull::new(*bundle.slots.get(kept)?)
     }
 }

@@ -1,20 +1,21 @@
 //! What the lock of an extendable slab guards: the segments, and which of them serves the next request.
 //!
 //! ```text
-//!   take:  first of Room -> first of Empty -> none: the caller maps a segment and installs it
-//!   put:   map -> segment -> its slab;  Full -> Room,  Room -> Empty or out of the pool
+//!   take:  the depot -> first of Room -> first of Empty -> none: the caller maps a segment and installs it
+//!   put:   the depot; what that evicts: map -> segment -> its slab;  Full -> Room,  Room -> Empty or out of the pool
 //! ```
 //!
 //! # Invariants
 //!
 //! - (I1) The map has exactly the segments of the directory, under their numbers.
-//! - (I2) Segments on `Room` and `Full` have slots in use; at most `spare` segments are on `Empty`. A slot in a magazine is
-//!   in use, as far as the pool can tell.
+//! - (I2) Segments on `Room` and `Full` have slots in use; at most `reserve()` segments are on `Empty`. A slot in a
+//!   magazine or in the depot is in use, as far as its segment can tell.
 //! - (I3) `Counters` are those of this pool; they change under its lock only.
 //!
 //! # Operations
 //!
-//! `take` and `put`: O(1) expected, amortized over the segments that fill up.
+//! `put_bundle` and `take_bundle`: O(magazine). Taking and putting slots of segments: O(1) expected a slot, amortized over
+//! the segments that fill up.
 //!
 //! # Design
 //!
@@ -30,7 +31,9 @@ use forge_alloc_core::sync::atomic::{AtomicUsize, Ordering};
 use forge_alloc_core::{Allocator, FixedRange, FreelistProtection};
 use forge_os::Os;
 
+use super::depot::Depot;
 use super::directory::{Directory, List};
+use super::magazine::{Bundle, Magazine};
 use super::segment::SegmentSlab;
 use super::segment_map::{Entry, SegmentMap, Tables};
 
@@ -54,7 +57,7 @@ impl Counters {
         self.segments.load(Ordering::Relaxed)
     }
 
-    /// Returns how many slots are in use or in magazines.
+    /// Returns how many slots are in use or in magazines; those in the depot are not.
     pub(super) fn taken(&self) -> usize {
         self.taken.load(Ordering::Relaxed)
     }
@@ -74,7 +77,8 @@ impl Counters {
 pub(super) struct Pool<T, M: FreelistProtection, O: Os> {
     directory: Directory<T, M, O>,
     tables: Tables<O>,
-    /// How many empty segments are kept.
+    depot: Depot,
+    /// How many empty segments are kept at least.
     spare: u32,
     /// Whether the map follows how many slots each segment has handed out; else all of them count as handed out.
     follows_issues: bool,
@@ -84,21 +88,68 @@ pub(super) struct Pool<T, M: FreelistProtection, O: Os> {
 pub(super) enum Put<S> {
     /// It is free.
     Done,
-    /// It is free, and its segment left the pool.
-    Retired(S),
+    /// It is free, and one or two segments left the pool.
+    Retired([Option<S>; 2]),
     /// It is no slot of the pool that was ever handed out. Nothing has changed.
     Foreign,
 }
 
 impl<T, M: FreelistProtection, O: Os> Pool<T, M, O> {
-    /// Returns a pool without segments that keeps up to `spare` empty ones. O(1).
-    pub(super) fn new(os: O, spare: u32, follows_issues: bool) -> Self {
-        Self { directory: Directory::new(os), tables: Tables::new(os), spare, follows_issues }
+    /// Returns a pool without segments. O(1).
+    pub(super) fn new(os: O, depot: Depot, follows_issues: bool) -> Self {
+        Self { directory: Directory::new(os), tables: Tables::new(os), depot, spare: 1, follows_issues }
     }
 
-    /// Sets how many empty segments are kept. O(1).
+    /// Sets how many empty segments are kept at least, which is 1 otherwise. O(1).
     pub(super) fn keep_spare(&mut self, spare: u32) {
         self.spare = spare;
+    }
+
+    /// Returns how many empty segments are kept now: half as many as are in use, or the least number. O(1).
+    fn reserve(&self) -> u32 {
+        let used = self.directory.count(List::Room) + self.directory.count(List::Full);
+        (used / 2).max(self.spare)
+    }
+
+    /// Moves the `count` oldest slots of a magazine into the depot, and returns the slots that have to go to their segments
+    /// instead. O(magazine).
+    pub(super) fn put_bundle(
+        &mut self,
+        counters: &Counters,
+        magazine: &Magazine,
+        count: usize,
+    ) -> Option<Bundle> {
+        let (place, evicted) = self.depot.put();
+        let Some(place) = place else {
+            let mut bundle = Bundle::EMPTY;
+            magazine.move_oldest(count, &mut bundle);
+            return Some(bundle);
+        };
+        magazine.move_oldest(count, place);
+        let more = evicted.as_ref().map_or(0, Bundle::len) as isize - place.len() as isize;
+        Counters::step(&counters.taken, more);
+        evicted
+    }
+
+    /// Takes the newest bundle from the depot, if there is one. O(1).
+    pub(super) fn take_bundle(&mut self, counters: &Counters) -> Option<&Bundle> {
+        let bundle = self.depot.take()?;
+        Counters::step(&counters.taken, bundle.len() as isize);
+        Some(bundle)
+    }
+
+    /// Takes one slot, from the depot or a segment, if there is any. O(1) expected, amortized.
+    pub(super) fn take_one(&mut self, map: &SegmentMap, counters: &Counters) -> Option<NonNull<u8>> {
+        if let Some(slot) = self.depot.take_one() {
+            Counters::step(&counters.taken, 1);
+            return Some(slot);
+        }
+        let mut found = None;
+        self.take_while(map, counters, |slot| {
+            found = Some(slot);
+            false
+        });
+        found
     }
 
     /// Takes slots, the one to use first first, until `visit` has had enough and returns `false` or no segment has any.
@@ -215,11 +266,22 @@ impl<T, M: FreelistProtection, O: Os> Pool<T, M, O> {
         let slab = self.directory.get(number).and_then(|segment| segment.slab.as_ref());
         // A segment that has lost slots to an overwritten link is not worth keeping.
         let whole = slab.is_some_and(|slab| slab.lost() == 0);
-        if whole && self.directory.count(List::Empty) < self.spare {
+        let broken = if whole { None } else { self.retire(number, map, counters) };
+        if whole {
             self.directory.move_to(number, List::Empty);
-            return Put::Done;
         }
-        self.retire(number, map, counters).map_or(Put::Done, Put::Retired)
+        // One is in use less than before, so there is one empty one too many, or two because the reserve has shrunk.
+        let mut surplus = || {
+            if self.directory.count(List::Empty) <= self.reserve() {
+                return None;
+            }
+            let number = self.directory.first(List::Empty)?;
+            self.retire(number, map, counters)
+        };
+        match [broken.or_else(&mut surplus), surplus()] {
+            [None, None] => Put::Done,
+            retired => Put::Retired(retired),
+        }
     }
 
     /// Takes a segment out of the pool.
@@ -238,7 +300,7 @@ impl<T, M: FreelistProtection, O: Os> Pool<T, M, O> {
         counters: &Counters,
         slab: SegmentSlab<T, M, O>,
     ) -> Option<SegmentSlab<T, M, O>> {
-        if self.directory.count(List::Empty) >= self.spare {
+        if self.directory.count(List::Empty) >= self.reserve() {
             return Some(slab);
         }
         if self.directory.prepare().is_err() || map.reserve(&mut self.tables).is_err() {

@@ -142,6 +142,24 @@ fn a_load_that_swings_around_the_end_of_a_segment_never_calls_the_system() {
 }
 
 #[test]
+fn a_load_that_swings_by_many_segments_never_calls_the_system() {
+    for capacity in [1, 3, 16, 64] {
+        let os = sim();
+        let slab = growing(os, capacity);
+        let _kept = take_all(&slab, 40 * capacity);
+        let swing = |count| take_all(&slab, count).into_iter().for_each(|block| free(&slab, block));
+        swing(18 * capacity);
+        let calls = os.calls();
+        for round in 0..if cfg!(miri) { 2 } else { 20 } {
+            swing((18 - round % 3) * capacity);
+        }
+        assert_eq!(os.calls(), calls, "capacity {capacity}");
+        // What is kept is in proportion to what is in use.
+        assert!((40..=61).contains(&slab.segment_count()), "{}", slab.segment_count());
+    }
+}
+
+#[test]
 fn empty_segments_go_back_except_for_one() {
     let segments = if cfg!(miri) { 40 } else { 1024 };
     for capacity in [1, 3, 64] {
