@@ -4,8 +4,9 @@
 //!     owner's thread                                    other threads
 //!   SlabOwner ── allocate, deallocate                 SlabRemote ── deallocate
 //!     |   free: a chain of slots                         |
-//!     |     ^                                            | link into the slot, one store
-//!     |     | adopted: one load per lane,                v
+//!     |     ^ the next, when it is empty                 | link into the slot, one store
+//!     |   pending: a chain per lane                      |
+//!     |     ^ taken over: one load per lane,             v
 //!     |     | whatever its length          lane of the thread ──> slot ──> slot ──> ..
 //!     └──── Arc<Shared>: the slab, the lanes, the alarm ─────────────────────────────┘
 //! ```
@@ -14,8 +15,8 @@
 //!
 //! - (I1) Exactly one `SlabOwner` exists for a `Shared`, which is not moved, and it stays on one thread at a time. The state
 //!   of the slab is its alone.
-//! - (I2) A slot that was issued is live, in the chain, in a lane, or lost: exactly one of the four. The slab's own free
-//!   list stays empty.
+//! - (I2) A slot that was issued is live, in the chain, in a pending batch, in a lane, or lost: exactly one of the five. The
+//!   slab's own free list stays empty.
 //!
 //! # Operations
 //!
@@ -23,13 +24,13 @@
 //! |---|---|
 //! | allocate, free by the owner | O(1), plus a batch where one is due |
 //! | free by another thread | O(1): plain loads and stores, no lock, no loop; a loop of exchanges for a thread beyond the number of thread slots |
-//! | a batch | O(number of lanes), plus the shorter of the chain and the batch where both have slots |
+//! | a batch | O(number of lanes), plus the frees of threads beyond the number of thread slots |
 //!
 //! # Design
 //!
 //! *No queue beside the slots.* A freed slot is memory that nobody needs, so the list of frees runs through it: it has no
-//! bound to wait at, and needs no heap. See [`lane`] for how a free is published and [`lane_chain`](crate::raw::lane_chain)
-//! for how a batch becomes the owner's free list as it is.
+//! bound to wait at, and needs no heap. See [`lane`] for how a free is published, [`lane_chain`](crate::raw::lane_chain) for
+//! how a batch becomes the owner's free list as it is, and [`pending`] for how it waits for that.
 //!
 //! *A lane per thread*, after the thread-delayed lists of mimalloc (Leijen, Zorn and de Moura, "Mimalloc: free list sharding
 //! in action", 2019), whose exchange on a shared word is what a lane with a single writer saves. Lanes are those of
@@ -43,6 +44,7 @@
 mod contract;
 mod handle;
 mod lane;
+mod pending;
 pub(crate) mod policy;
 mod shared;
 mod slots;
@@ -60,7 +62,8 @@ use crate::raw::lane_chain::{Chain, next_of};
 use crate::raw::prefetch::{self, prefetch_for_writing};
 use crate::report;
 pub use handle::SlabRemote;
-use lane::{Batch, Lane};
+use lane::Batch;
+use pending::Pending;
 use policy::{BatchPolicy, Batching};
 use shared::Shared;
 use slots::Slots;
@@ -110,6 +113,7 @@ const QUEUE_CAPACITY: usize = 1024;
 pub struct SlabOwner<T, B: Allocator + FixedRange> {
     slots: Slots<T, B>,
     free: Chain,
+    pending: Pending,
     /// How many slots the slab has handed out: those with the numbers below.
     issued: Cell<u32>,
     lost: Cell<u32>,
@@ -149,6 +153,7 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
         Ok(Self {
             slots: Slots::of(&shared.slab),
             free: Chain::new(),
+            pending: Pending::new(),
             issued: Cell::new(0),
             lost: Cell::new(0),
             corruptions: Cell::new(0),
@@ -193,12 +198,12 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
     }
 
     /// Takes over every block that other threads have freed, as far as this thread can see. O(number of lanes), plus the
-    /// shorter of what waits and what the owner has free.
+    /// frees of threads that found no lane of their own.
     pub fn drain(&self) {
         let (lanes, common) = self.shared.lanes();
-        for lane in lanes {
+        for (number, lane) in lanes.iter().enumerate() {
             if let Some(batch) = lane.take() {
-                self.adopt(lane, batch);
+                self.pending.add(number, batch);
             }
         }
         if let Some(batch) = common.take() {
@@ -225,7 +230,8 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
     /// Exact if every free happens before this call; a free of another thread at the same moment may be counted or not.
     #[must_use]
     pub fn len(&self) -> usize {
-        let kept = self.issued.get().saturating_sub(self.free.depth()).saturating_sub(self.lost.get());
+        let free = self.free.depth() + self.pending.slots();
+        let kept = self.issued.get().saturating_sub(free).saturating_sub(self.lost.get());
         u64::from(kept).saturating_sub(self.shared.waiting()) as usize
     }
 
@@ -266,32 +272,27 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
         }
     }
 
-    /// Makes the batch of a lane part of the chain.
-    fn adopt(&self, lane: &Lane, batch: Batch) {
-        if prefetch::ENABLED {
+    /// Makes a pending batch the chain, which is empty, and takes a slot.
+    #[cold]
+    #[inline(never)]
+    fn take_pending(&self) -> Option<NonNull<u8>> {
+        let (number, batch) = self.pending.take()?;
+        if let (true, Some(lane)) = (prefetch::ENABLED, self.shared.lanes().0.get(number)) {
             lane.for_each_recent(|number| {
                 if number < self.slots.capacity() {
                     prefetch_for_writing(self.slots.place(number));
                 }
             });
         }
-        let (other, bound) = (Chain::new(), self.issued.get());
-        // SAFETY: the batch is ours (lane, I2), and it was taken with an Acquire load, so its links were written before.
+        let bound = self.issued.get();
+        // SAFETY: the batch is ours (lane, I2), and it was taken with an Acquire load, so its links were written before, and
+        // by nobody since (pending, I2).
         let adopted =
-            unsafe { other.adopt(batch.head, batch.count, bound, |number| self.slots.place(number)) };
+            unsafe { self.free.adopt(batch.head, batch.count, bound, |number| self.slots.place(number)) };
         if adopted.is_err() {
-            return self.lose(batch.count);
+            self.lose(batch.count);
         }
-        // The longer one is the chain from now on; the shorter is poured onto it.
-        if other.depth() > self.free.depth() {
-            other.exchange(&self.free);
-        }
-        while other.depth() > 0 {
-            match self.pop(&other) {
-                Ok((slot, number)) => self.push(slot, number),
-                Err(FreelistCorruption) => return self.lose(other.depth() + 1),
-            }
-        }
+        self.take()
     }
 
     /// Puts the batch of the common lane on the chain, link by link.
@@ -331,7 +332,7 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
     #[inline(always)]
     fn take(&self) -> Option<NonNull<u8>> {
         if self.free.depth() == 0 {
-            return self.carve();
+            return self.take_past_chain();
         }
         match self.pop(&self.free) {
             Ok((slot, _)) => Some(slot),
@@ -339,9 +340,12 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
         }
     }
 
-    /// Takes a slot that was never used, or else one that another thread has freed.
+    /// Takes a slot of a pending batch, or else one that was never used, or else one that another thread has freed.
     #[inline]
-    fn carve(&self) -> Option<NonNull<u8>> {
+    fn take_past_chain(&self) -> Option<NonNull<u8>> {
+        if !self.pending.is_empty() {
+            return self.take_pending();
+        }
         match self.shared.slab.take() {
             Some(slot) => {
                 self.issued.set(self.issued.get() + 1);
@@ -356,10 +360,10 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
     #[inline(never)]
     fn take_drained(&self) -> Option<NonNull<u8>> {
         self.drain();
-        if self.free.depth() == 0 { None } else { self.take() }
+        if self.free.depth() == 0 && self.pending.is_empty() { None } else { self.take() }
     }
 
-    /// Drops the chain, and takes a slot that was never used or that another thread has freed.
+    /// Drops the chain, and takes another slot.
     #[cold]
     #[inline(never)]
     fn take_after_corruption(&self) -> Option<NonNull<u8>> {
@@ -367,7 +371,7 @@ impl<T, B: Allocator + FixedRange> SlabOwner<T, B> {
         let lost = self.free.depth() + 1;
         self.free.clear();
         self.lose(lost);
-        self.carve()
+        self.take_past_chain()
     }
 
     /// Counts and reports slots that are lost, because a link to them was overwritten.

@@ -32,6 +32,46 @@ fn a_bounded_channel_does_not_deadlock() {
 }
 
 #[test]
+fn batches_of_several_lanes_wait_and_are_used_one_after_another() {
+    const THREADS: usize = 3;
+    // Batches shorter and longer than what a chain looks ahead, taken over one by one while none of them is used.
+    for lengths in [&[1][..], &[1, 1, 1], &[5, 16, 2], &[20, 1, 40, 3]] {
+        let each: usize = lengths.iter().sum();
+        let owner = with_policy(each * THREADS + 1, BatchPolicy::Fixed(10_000), 10_000);
+        let blocks = take_all(&owner);
+        free(&owner, blocks[each * THREADS]);
+        thread::scope(|scope| {
+            let senders: Vec<_> = (0..THREADS)
+                .map(|_| {
+                    let (sender, receiver) = sync_channel::<Vec<Block>>(0);
+                    let (done, is_done) = sync_channel(0);
+                    let remote = owner.remote();
+                    scope.spawn(move || {
+                        for batch in receiver {
+                            batch.into_iter().for_each(|block| free_remotely(&remote, block));
+                            done.send(()).unwrap();
+                        }
+                    });
+                    (sender, is_done)
+                })
+                .collect();
+            let (mut rest, mut freed) = (&blocks[..each * THREADS], 1);
+            for &length in lengths {
+                for (sender, is_done) in &senders {
+                    let (batch, others) = rest.split_at(length);
+                    sender.send(batch.to_vec()).unwrap();
+                    is_done.recv().unwrap();
+                    owner.drain();
+                    (rest, freed) = (others, freed + length);
+                    assert_eq!((owner.len(), owner.shared.waiting()), (blocks.len() - freed, 0));
+                }
+            }
+        });
+        assert_nothing_is_lost(&owner, &[]);
+    }
+}
+
+#[test]
 fn a_forgotten_owner_stops_no_remote() {
     let owner = ManuallyDrop::new(with_policy(50, BatchPolicy::Fixed(2), 2));
     let (remote, blocks) = (owner.remote(), take_all(&owner));
