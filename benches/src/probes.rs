@@ -100,6 +100,8 @@ pub fn all() -> Vec<Probe> {
         probe("pool cycle", "ours: ArenaPool, leased", Side::Ours, lease),
         pair_of::<Plain>("slab pair"),
         pair_of::<OffSlots>("slab pair"),
+        pair_of::<slabs::Trust>("slab pair"),
+        pair_of::<slabs::OffTrust>("slab pair"),
         gated(pair_of::<Watched>("slab pair")),
         gated(pair_of::<Signed>("slab pair")),
         pair_of::<ReferenceSlab>("slab pair"),

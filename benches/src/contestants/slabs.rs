@@ -38,7 +38,9 @@ pub use keyed::{SlabCrate, SlotMapCrate};
 pub use limit::{FreeNumbers, OneWay, SegmentedPointers, UncheckedClasses, UncheckedPointers};
 pub use malloc::{Mimalloc, SystemMalloc, mi_malloc, mi_release};
 pub use memory::Memory;
-pub use ours::{Classes, FineClasses, Growing, OffSlots, Plain, PlainOnHeap, Signed, Watched};
+pub use ours::{
+    Classes, FineClasses, Growing, OffSlots, OffTrust, Plain, PlainOnHeap, Signed, Trust, Watched,
+};
 pub use reference::{ReferenceClasses, ReferenceGrowing, ReferenceOnHeap, ReferenceSigned, ReferenceSlab};
 #[cfg(feature = "snmalloc")]
 pub use snmalloc::Snmalloc;

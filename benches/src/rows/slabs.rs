@@ -28,9 +28,9 @@ use core::marker::PhantomData;
 #[cfg(feature = "snmalloc")]
 use crate::contestants::slabs::Snmalloc;
 use crate::contestants::slabs::{
-    FreeNumbers, FreePointers, Intrusive, Mimalloc, OffSlots, OneWay, Plain, PlainOnHeap, ReferenceOnHeap,
-    ReferenceSigned, ReferenceSlab, Signed, SlabCrate, SlotMapCrate, Slots, SystemMalloc, UncheckedPointers,
-    Watched,
+    FreeNumbers, FreePointers, Intrusive, Mimalloc, OffSlots, OffTrust, OneWay, Plain, PlainOnHeap,
+    ReferenceOnHeap, ReferenceSigned, ReferenceSlab, Signed, SlabCrate, SlotMapCrate, Slots, SystemMalloc,
+    Trust, UncheckedPointers, Watched,
 };
 use crate::harness::{Contestant, Row, Statistic, timed};
 use crate::random::Random;
@@ -73,6 +73,8 @@ macro_rules! everyone {
         vec![
             $contestant::<Plain>($($argument),*),
             $contestant::<OffSlots>($($argument),*),
+            $contestant::<Trust>($($argument),*),
+            $contestant::<OffTrust>($($argument),*),
             $contestant::<Watched>($($argument),*),
             $contestant::<Signed>($($argument),*),
             $contestant::<ReferenceSlab>($($argument),*),

@@ -9,6 +9,6 @@ pub use crate::os_backed::{OsBacked, ProtectFlags};
 pub use crate::policy::SipHashMAC;
 pub use crate::policy::{
     AllocFaultPolicy, AlwaysFail, FailAfter, FailEveryNth, FailOnSize, FreelistCorruption,
-    FreelistProtection, NeverFail, NoProtection, OffSlab, Tracked,
+    FreelistProtection, NeverFail, NoProtection, OffSlab, Tracked, Trusting,
 };
 pub use crate::range::FixedRange;

@@ -173,6 +173,12 @@ blocks! {
     slab_in_place: || slab_of(NoProtection), [moves_alive, stays_in_range], slots();
     slab_signed: || slab_of(key()), [moves_alive, stays_in_range], slots();
     slab_off_slab: || slab_of(OffSlab), [moves_alive, stays_in_range], slots();
+    /// Believes what it is given, and keeps its list beside the slots.
+    slab_trusting: || slab_of(Trusting(OffSlab)), [moves_alive, stays_in_range], slots();
+    /// Believes what it is given, and keeps its list in the slots.
+    slab_trusting_in_slots: || slab_of(Trusting(NoProtection)), [moves_alive, stays_in_range], slots();
+    /// Tracks, whatever it is made of.
+    slab_tracked_trusting: || slab_of(Tracked(Trusting(OffSlab))), [moves_alive, stays_in_range], slots();
     slab_tracked: || slab_of(Tracked(NoProtection)), [moves_alive, stays_in_range], slots();
     slab_tracked_signed: || slab_of(Tracked(key())), [moves_alive, stays_in_range], slots();
     slab_tracked_off_slab: || slab_of(Tracked(OffSlab)), [moves_alive, stays_in_range], slots();

@@ -1,8 +1,8 @@
 //! Ours: slabs under each policy, size classes, and the slab that grows.
 
 use forge_alloc::{
-    AllocError, BumpArena, ExtendableSlab, HeapBytes, MmapBacked, OffSlab, SipHashMAC, SizeClassed, Slab,
-    Tracked,
+    AllocError, BumpArena, ExtendableSlab, HeapBytes, MmapBacked, NoProtection, OffSlab, SipHashMAC,
+    SizeClassed, Slab, Tracked, Trusting,
 };
 
 use super::{Object, allocator_sized_slots, allocator_slots};
@@ -24,9 +24,19 @@ allocator_slots!(forge_alloc, Plain(Slab<Object, MmapBacked>), Ours, "ours: Slab
 allocator_slots!(forge_alloc, OffSlots(Slab<Object, MmapBacked, OffSlab>), Ours, "ours: Slab, OffSlab",
     slots => MmapBacked::new(room(slots)).and_then(|backing| Slab::with_protection(slots, backing, OffSlab)));
 
+allocator_slots!(forge_alloc, Trust(Slab<Object, MmapBacked, Trusting<NoProtection>>), Ours, "ours: Slab, Trusting",
+slots => MmapBacked::new(room(slots)).and_then(|backing| {
+    Slab::with_protection(slots, backing, Trusting(NoProtection))
+}));
+
+allocator_slots!(forge_alloc, OffTrust(Slab<Object, MmapBacked, Trusting>), Ours, "ours: Slab, Trusting OffSlab",
+slots => MmapBacked::new(room(slots)).and_then(|backing| {
+    Slab::with_protection(slots, backing, Trusting(OffSlab))
+}));
+
 allocator_slots!(forge_alloc, Watched(Slab<Object, MmapBacked, Tracked>), Context, "ours: Slab, Tracked",
 slots => MmapBacked::new(room(slots)).and_then(|backing| {
-    Slab::with_protection(slots, backing, Tracked(forge_alloc::NoProtection))
+    Slab::with_protection(slots, backing, Tracked(NoProtection))
 }));
 
 allocator_slots!(forge_alloc, Signed(Slab<Object, MmapBacked, SipHashMAC>), Context, "ours: Slab, SipHashMAC",

@@ -15,6 +15,7 @@
 //! | `SipHashMAC` | in the slot, with a keyed tag | end the list |
 //! | [`OffSlab`] | beside the slots | nothing |
 //! | [`Tracked`] | as its inner policy | nothing: no live slot is ever issued again |
+//! | [`Trusting`] | as its inner policy, but compared with nothing | as its inner policy; in the slots, name another slot |
 //!
 //! # Design
 //!
@@ -38,6 +39,11 @@ pub trait FreelistProtection {
 
     /// Whether the slab keeps a map of its live slots, one byte each, and ends the process at a free of anything else.
     const TRACKS: bool = false;
+
+    /// Whether a slab checks what it can check at no cost in memory: that a freed pointer is a slot that was issued, and
+    /// that a link in a slot is what it remembers. Without, both are debug assertions. Nothing is left out where
+    /// [`TRACKS`](Self::TRACKS) holds.
+    const CHECKS: bool = true;
 
     /// Returns the tag of a link to the 1-based index `next_idx` (0 ends the list), stored in the slot that `slot_addr`
     /// names. Equal arguments give equal tags.
@@ -99,6 +105,31 @@ impl FreelistProtection for OffSlab {
     #[inline]
     fn verify(&self, _: u32, _: u32, _: usize) -> Result<(), FreelistCorruption> {
         Ok(())
+    }
+}
+
+/// The policy `M` without the checks of a release build: a slab takes the caller's word that a freed pointer is a live slot.
+///
+/// A free is then a store or two. A free of anything else, which breaks the contract of
+/// [`Deallocator`](crate::Deallocator), is noticed by debug builds only; in others a later allocation hands out what was
+/// freed. [`Tracked`] checks again, whatever it is made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trusting<M = OffSlab>(pub M);
+
+impl<M: FreelistProtection> FreelistProtection for Trusting<M> {
+    const SIGNS: bool = M::SIGNS;
+    const OFF_SLAB: bool = M::OFF_SLAB;
+    const TRACKS: bool = M::TRACKS;
+    const CHECKS: bool = false;
+
+    #[inline]
+    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
+        self.0.sign(next_idx, slot_addr)
+    }
+
+    #[inline]
+    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
+        self.0.verify(next_idx, stored_mac, slot_addr)
     }
 }
 

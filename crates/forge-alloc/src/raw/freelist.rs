@@ -40,6 +40,8 @@
 //! the slot above it disagrees; to mislead a pop, two words in different slots must be forged to agree. A tag takes the
 //! place of the second word, so a signed list is a plain chain.
 //!
+//! *Unlinked:* a list whose links nobody compares leaves them out, and writes to a slot when it leaves the magazine.
+//!
 //! A free and an allocation in turn are bound by how many instructions and stores they are: a push stores the link, the
 //! entry and the cursor, a pop the cursor.
 #![allow(unsafe_code)]
@@ -193,6 +195,29 @@ impl FreeList {
             self.entry(cursor).set(offset);
         }
         self.cursor.set(cursor + 1);
+    }
+
+    /// Puts a slot on a linked list whose magazine is not linked. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As [`push_linked`](Self::push_linked). Every push and pop of the list is an unlinked one.
+    #[inline(always)]
+    pub(crate) unsafe fn push_unlinked(&self, offset: usize) {
+        let cursor = self.cursor.get();
+        // SAFETY: the magazine is not full, so the cursor is from `GROUP` to below `WINDOW` (I1).
+        unsafe { self.entry(cursor) }.set(offset);
+        self.cursor.set(cursor + 1);
+    }
+
+    /// Takes the top off a linked list whose magazine is not linked. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The magazine is not drained.
+    #[inline(always)]
+    pub(crate) unsafe fn pop_unlinked(&self) {
+        self.cursor.set(self.cursor.get() - 1);
     }
 
     /// Takes the top off a linked list; `number_at` returns the number of the slot at an offset. O(1).
@@ -376,6 +401,33 @@ impl FreeList {
             visit(number);
             // SAFETY: the slot exists, is at least eight bytes long and aligned to four, and was written when it was freed.
             number = unsafe { slots.at(slots.offset(number)).cast::<u32>().read() };
+        }
+    }
+
+    /// Calls `visit` with the offset of every slot on a linked list, by the second words of its groups, as far as they lead
+    /// to numbers up to `bound`. O(length).
+    ///
+    /// # Safety
+    ///
+    /// As [`for_each_in_slots`](Self::for_each_in_slots).
+    pub(crate) unsafe fn for_each_grouped(&self, slots: Slots, bound: usize, mut visit: impl FnMut(usize)) {
+        let (last, magazine) = self.window.split_at(GROUP);
+        magazine.iter().take(self.cursor.get() - GROUP).for_each(|entry| visit(entry.get()));
+        for entry in last {
+            let mut offset = entry.get();
+            for left in (0..self.grouped.get() / GROUP).rev() {
+                visit(offset);
+                if left == 0 {
+                    break;
+                }
+                // SAFETY: the slot exists, is at least eight bytes long and aligned to four, and its second word was
+                // written when it left the magazine.
+                let number = unsafe { slots.at(offset).cast::<u32>().add(1).read() };
+                if number == 0 || number as usize > bound {
+                    break;
+                }
+                offset = slots.offset(number);
+            }
         }
     }
 

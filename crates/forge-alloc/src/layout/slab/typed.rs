@@ -29,7 +29,8 @@
 //! kept follow from constants of `M`; what a slab does not use is not compiled. See [`freelist`](crate::raw::freelist).
 //!
 //! *Misuse.* The arithmetic that finds a slot's number refuses, with one comparison, every pointer that is not the start
-//! of an issued slot. A second free of a slot needs the map to be noticed.
+//! of an issued slot. A second free of a slot needs the map to be noticed. A policy without checks leaves the comparison
+//! out, and the links that only a check would read.
 //!
 //! *Corruption.* A link that does not agree with what the slab knows means that somebody wrote to a free slot. The list is
 //! then dropped: its slots are lost until the slab ends, and allocation goes on with slots that were never used. With a
@@ -81,6 +82,7 @@ use shape::{Keeps, Plan, Shape};
 /// | `SipHashMAC` | is noticed, or changes nothing | goes unnoticed | 0 |
 /// | [`OffSlab`](crate::OffSlab) | changes nothing | goes unnoticed | a word |
 /// | [`Tracked<M>`](crate::Tracked) | as `M`, and no slot is lost | ends the process | 1 more |
+/// | [`Trusting<M>`](crate::Trusting) | as `M`, but in a slot it goes unnoticed | goes unnoticed, and so does a free of what is no slot | as `M` |
 ///
 /// # Examples
 ///
@@ -146,6 +148,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
 
     /// Whether free slots are linked without a tag.
     const LINKED: bool = !Keeps::<B, M>::OFF_SLAB && !Keeps::<B, M>::SIGNS;
+
+    /// Whether the slots of the magazine are not linked, since nothing would compare the links.
+    const UNLINKED: bool = Self::LINKED && !Keeps::<B, M>::CHECKS;
 
     /// Returns an empty slab of `capacity` slots in one block of `backing`, under the policy `policy`. O(1); no slot is
     /// touched.
@@ -323,6 +328,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             } else if Keeps::<B, M>::SIGNS {
                 let verify = |next, tag| self.verify(self.number_at(top), next, tag);
                 self.free.pop_signed(slots, self.fresh.get(), verify)
+            } else if Self::UNLINKED {
+                self.free.pop_unlinked();
+                Ok(())
             } else {
                 self.free.pop_linked(slots, |offset| self.number_at(offset))
             }
@@ -453,6 +461,8 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             } else if Keeps::<B, M>::SIGNS {
                 let next = if self.free.is_drained() { 0 } else { self.number_at(self.free.top_signed()) };
                 self.free.push_signed(slots, offset, next, self.sign(number, next));
+            } else if Self::UNLINKED {
+                self.free.push_unlinked(offset);
             } else {
                 self.free.push_linked(slots, offset, |offset| self.number_at(offset));
             }

@@ -71,6 +71,10 @@ impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> LiveSlots<'a, T, B
             if Keeps::<B, M>::OFF_SLAB {
                 slab.free.for_each_beside(slots, |offset| clear(slab.number_at(offset)));
             } else {
+                if Slab::<T, B, M>::UNLINKED {
+                    slab.free.for_each_grouped(slots, fresh, |offset| clear(slab.number_at(offset)));
+                    return;
+                }
                 let top = if Keeps::<B, M>::SIGNS { slab.free.top_signed() } else { slab.free.top_linked() };
                 slab.free.for_each_in_slots(slots, fresh, slab.number_at(top), clear);
             }

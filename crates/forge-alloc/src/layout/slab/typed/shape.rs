@@ -60,6 +60,9 @@ impl<B: FixedRange, M: FreelistProtection> Keeps<B, M> {
 
     /// Whether there is a map of live slots.
     pub(super) const TRACKS: bool = M::TRACKS || B::SPLIT;
+
+    /// Whether release builds check what is freed, and untagged links.
+    pub(super) const CHECKS: bool = M::CHECKS || Self::TRACKS;
 }
 
 /// Where the parts of a slab lie.

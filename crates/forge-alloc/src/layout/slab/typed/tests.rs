@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use forge_alloc_core::{
     AllocError, Allocator, Deallocator, FixedRange, FreelistCorruption, FreelistProtection, NoProtection,
-    NonZeroLayout, OffSlab, Tracked,
+    NonZeroLayout, OffSlab, Tracked, Trusting,
 };
 use forge_trace::shadow::{Checks, Limits, drive_moving_empty, random_ops};
 
@@ -61,18 +61,37 @@ macro_rules! under_every_policy {
                     super::$test(|| Tracked(NoProtection));
                     super::$test(|| Tracked(SipHashMAC::with_key([7; 16])));
                     super::$test(|| Tracked(OffSlab));
+                    super::$test(|| Tracked(Trusting(OffSlab)));
                 }
             )*
         }
     };
 }
 
-under_every_policy! {
+/// Runs a generic test that frees only what is live under every policy, with checks and without.
+macro_rules! with_checks_and_without {
+    ($($test:ident),* $(,)?) => {
+        under_every_policy!($($test),*);
+
+        mod without_checks {
+            use super::*;
+            $(
+                #[test]
+                fn $test() {
+                    super::$test(|| Trusting(NoProtection));
+                    super::$test(|| Trusting(OffSlab));
+                    super::$test(|| Trusting(SipHashMAC::with_key([7; 16])));
+                }
+            )*
+        }
+    };
+}
+
+with_checks_and_without! {
     slots_come_back_last_in_first_out,
     a_full_slab_fails_and_serves_again,
     only_what_fits_a_slot_is_served,
     blocks_change_their_size_in_place_although_the_slab_is_full,
-    a_foreign_free_is_counted_and_changes_nothing,
     a_slab_may_move_between_calls,
     the_live_slots_are_listed_in_the_order_of_addresses,
     random_histories_conform_while_the_slab_moves,
@@ -269,6 +288,35 @@ fn a_free_writes_the_link_and_nothing_else() {
         assert_eq!(block.cast::<u32>().read(), 1, "the number of the slot below, counted from 1");
         assert_eq!(block.add(4).cast::<[u8; 12]>().read(), [0xCD; 12]);
     }
+}
+
+#[test]
+fn a_foreign_free_is_counted_and_changes_nothing_under_every_policy_that_checks() {
+    a_foreign_free_is_counted_and_changes_nothing(|| NoProtection);
+    a_foreign_free_is_counted_and_changes_nothing(|| SipHashMAC::with_key([7; 16]));
+    a_foreign_free_is_counted_and_changes_nothing(|| OffSlab);
+    a_foreign_free_is_counted_and_changes_nothing(|| Tracked(OffSlab));
+    a_foreign_free_is_counted_and_changes_nothing(|| Tracked(Trusting(OffSlab)));
+}
+
+#[test]
+#[cfg(debug_assertions)]
+fn a_slab_that_trusts_asserts_what_it_is_told_in_debug_builds() {
+    fn asserts<M: FreelistProtection>(policy: M) {
+        let slab = inline(4, policy);
+        let block = take(&slab);
+        // SAFETY: the slot is 16 bytes long.
+        let inside = unsafe { block.add(4) };
+        for wrong in [inside, NonNull::dangling()] {
+            let message = catch_unwind(AssertUnwindSafe(|| free(&slab, wrong))).unwrap_err();
+            let text = message.downcast_ref::<&str>().copied().unwrap_or_default();
+            assert!(text.contains("no slot of the slab"), "{text}");
+        }
+        free(&slab, block);
+        assert_eq!(take(&slab), block);
+    }
+    asserts(Trusting(OffSlab));
+    asserts(Trusting(NoProtection));
 }
 
 #[test]
