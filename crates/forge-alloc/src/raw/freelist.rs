@@ -44,6 +44,9 @@
 //!
 //! A free and an allocation in turn are bound by how many instructions and stores they are: a push stores the link, the
 //! entry and the cursor, a pop the cursor.
+//!
+//! An offset of a slot is the address that it has, or had before the memory moved with slots on the list. So what a push
+//! stores is what it was given, what a pop returns is what it loads, and neither waits for the base.
 #![allow(unsafe_code)]
 
 use core::array;
@@ -74,7 +77,9 @@ pub(crate) const ENTRY: usize = size_of::<usize>();
 pub(crate) struct Slots {
     /// The base of the memory, where it is now.
     pub(crate) base: NonNull<u8>,
-    /// The offset from the base of the slot with number 0, one stride before the first; it may wrap.
+    /// How far the memory has moved since the list was made or [cleared](FreeList::clear); it may wrap.
+    pub(crate) shift: usize,
+    /// The offset of the slot with number 0, one stride before the first; it may wrap.
     pub(crate) zero: usize,
     /// The distance between two slots in bytes.
     pub(crate) stride: usize,
@@ -83,25 +88,28 @@ pub(crate) struct Slots {
 }
 
 impl Slots {
-    /// Returns the offset from the base of the slot with this number. O(1).
+    /// Returns the offset of the slot with this number. O(1).
     #[inline(always)]
     pub(crate) fn offset(self, number: u32) -> usize {
         self.zero.wrapping_add((number as usize).wrapping_mul(self.stride))
     }
 
-    /// Returns the slot at an offset from the base. O(1).
+    /// Returns the slot at an offset. O(1).
     ///
     /// # Safety
     ///
     /// A slot starts there.
     #[inline(always)]
     pub(crate) unsafe fn at(self, offset: usize) -> NonNull<u8> {
-        // SAFETY: the caller promises a slot, which lies in the memory of the base.
-        unsafe { self.base.add(offset) }
+        // The sum is the offset and the shift; what the pointer may reach is the memory of the base.
+        let slot = self.base.as_ptr().wrapping_sub(self.base.addr().get()).wrapping_add(offset);
+        // SAFETY: the caller promises a slot, which lies in the memory of the base and so not at null.
+        unsafe { NonNull::new_unchecked(slot.wrapping_add(self.shift)) }
     }
 }
 
 /// The free slots of one slab. The slab uses either the linked, the signed or the beside functions, never two kinds.
+#[repr(C)]
 pub(crate) struct FreeList {
     cursor: Cell<usize>,
     floor: usize,
@@ -171,7 +179,7 @@ impl FreeList {
         unsafe { self.window.get_unchecked(index) }
     }
 
-    /// Returns the offset from the base of the top of a linked list, or that of the number 0. O(1).
+    /// Returns the offset of the top of a linked list, or that of the number 0. O(1).
     #[inline(always)]
     pub(crate) fn top_linked(&self) -> usize {
         // SAFETY: a linked list has a cursor from `GROUP` to `WINDOW` (I1).
@@ -297,7 +305,7 @@ impl FreeList {
         if grouped != 0 && largest as usize >= bound { Err(FreelistCorruption) } else { Ok(()) }
     }
 
-    /// Returns the offset from the base of the top of a signed list, which is not empty. O(1).
+    /// Returns the offset of the top of a signed list, which is not empty. O(1).
     #[inline(always)]
     pub(crate) fn top_signed(&self) -> usize {
         self.top.get()
@@ -345,7 +353,7 @@ impl FreeList {
         verify(link.next, link.second)
     }
 
-    /// Returns the offset from the base of the top of a list beside the slots. O(1).
+    /// Returns the offset of the top of a list beside the slots. O(1).
     ///
     /// # Safety
     ///

@@ -15,7 +15,10 @@
 //! - (I2) Slots with numbers up to `fresh` were issued at least once, the others never. `fresh <= capacity`.
 //! - (I3) A slot that was issued is live, or on the free list, or one of `lost`: exactly one of the three. The numbers on
 //!   the free list are at most `fresh`.
-//! - (I4) If the policy tracks, the map has a byte for each slot; those of the slots that were issued are initialised, and not
+//! - (I4) `seat`, `home` and `first` are the addresses that the base, one stride before the first slot, and the first slot
+//!   had at a moment since which the free list was not known to be empty. The offsets of free slots are addresses of that
+//!   moment; the base has moved by the `shift` of [`Slots`] since.
+//! - (I5) If the policy tracks, the map has a byte for each slot; those of the slots that were issued are initialised, and not
 //!   zero exactly if the slot is live or lost.
 //!
 //! # Operations
@@ -44,11 +47,13 @@
 //! in the split span, whatever the policy is, so nothing about a slot can be reached from a slot, and double and foreign
 //! frees end the process. Over a guarded one the slots lie at the end of the range, the last one against the guard.
 //!
-//! *Moves.* State is offsets. If the backing promises less alignment than the slots need, an access checks where they are
+//! *Moves.* State is offsets; those of free slots count from where the slab was when the list was last known to be empty, so
+//! that they are addresses while it stays there. If the backing promises less alignment than the slots need, an access checks where they are
 //! now: a slab whose bytes were moved to a misaligned place issues nothing, and loses what is freed there.
 #![allow(unsafe_code)]
 
 mod contract;
+mod free;
 mod list;
 pub(crate) mod live;
 mod map;
@@ -60,9 +65,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{
-    AllocError, Allocator, FixedRange, FreelistCorruption, FreelistProtection, NoProtection,
-};
+use forge_alloc_core::{AllocError, Allocator, FixedRange, FreelistProtection, NoProtection};
 
 use super::generational::identity;
 use crate::raw::freelist::{FreeList, Slots};
@@ -112,12 +115,18 @@ use shape::{Keeps, Plan, Shape};
 /// fn sync<T: Sync>() {}
 /// sync::<forge_alloc::Slab<u64, forge_alloc::InlineBacked<64>>>();
 /// ```
+#[repr(C)]
 pub struct Slab<T, B: Allocator + FixedRange, M: FreelistProtection = NoProtection> {
-    free: FreeList,
     fresh: Cell<usize>,
     capacity: usize,
     /// The offset from the backing's base of one stride before the first slot; it may wrap.
     zero: usize,
+    /// The address of the backing's base when the free list was last known to be empty.
+    seat: Cell<usize>,
+    /// The address of one stride before the first slot at that time; it may wrap.
+    home: Cell<usize>,
+    /// The address of the first slot at that time.
+    first: Cell<usize>,
     /// The offset of the map of live slots from where what lies beside the slots is.
     map: usize,
     lost: Cell<usize>,
@@ -126,6 +135,7 @@ pub struct Slab<T, B: Allocator + FixedRange, M: FreelistProtection = NoProtecti
     signed: [Cell<u32>; 3],
     /// The nonce of the number 0.
     origin: usize,
+    free: FreeList,
     policy: M,
     backing: B,
     owns: PhantomData<T>,
@@ -177,10 +187,12 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         }
         let zero = start.wrapping_add(plan.slots).wrapping_sub(Self::STRIDE);
         let aside = if B::SPLIT { 0 } else { start };
+        let seat = backing.base().addr().get();
+        let home = seat.wrapping_add(zero);
         let free = if Keeps::<B, M>::OFF_SLAB {
             FreeList::beside(aside + plan.entries)
         } else {
-            FreeList::in_slots(zero)
+            FreeList::in_slots(home)
         };
         let origin = if Keeps::<B, M>::SIGNS { identity::draw_origin(count) as usize } else { 0 };
         Ok(Self {
@@ -188,6 +200,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             fresh: Cell::new(0),
             capacity,
             zero,
+            seat: Cell::new(seat),
+            home: Cell::new(home),
+            first: Cell::new(home.wrapping_add(Self::STRIDE)),
             map: aside + plan.map,
             lost: Cell::new(0),
             corruptions: Cell::new(0),
@@ -270,28 +285,65 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     fn slots(&self) -> Slots {
         let base = self.backing.base();
         let aside = if B::SPLIT { self.backing.split_base() } else { base };
-        Slots { base, zero: self.zero, stride: Self::STRIDE, aside }
+        let shift = base.addr().get().wrapping_sub(self.seat.get());
+        Slots { base, shift, zero: self.home.get(), stride: Self::STRIDE, aside }
     }
 
     /// Returns where the slots are now, if values can be there. O(1).
     #[inline(always)]
     fn aligned_slots(&self) -> Option<Slots> {
         let slots = self.slots();
-        let (align, first) = (Plan::align::<T, B, M>(), self.zero.wrapping_add(Self::STRIDE));
-        let aligned = B::BASE_ALIGN >= align || slots.base.addr().get().wrapping_add(first) % align == 0;
-        if aligned { Some(slots) } else { None }
+        if Self::is_aligned(&slots) { Some(slots) } else { None }
     }
 
-    /// Returns the number of the slot at an offset from the base. O(1).
+    /// Returns whether values can be where the slots are. O(1).
+    #[inline(always)]
+    fn is_aligned(slots: &Slots) -> bool {
+        let align = Plan::align::<T, B, M>();
+        let first = slots.zero.wrapping_add(slots.shift).wrapping_add(Self::STRIDE);
+        B::BASE_ALIGN >= align || first % align == 0
+    }
+
+    /// Returns the number of the slot at an offset (see [`Slots`]). O(1).
     #[inline(always)]
     fn number_at(&self, offset: usize) -> u32 {
-        Shape::<T>::number_at(offset.wrapping_sub(self.zero)) as u32
+        Shape::<T>::number_at(offset.wrapping_sub(self.home.get())) as u32
     }
 
     /// Takes the slot freed last, or else the first that was never used; `None` if the slab is full. O(1).
     #[inline(always)]
     pub(crate) fn take(&self) -> Option<NonNull<u8>> {
         let slots = self.aligned_slots()?;
+        if slots.shift != 0 {
+            return self.take_moved();
+        }
+        // A constant: see `take_moved`.
+        self.take_at(Slots { shift: 0, ..slots })
+    }
+
+    /// Takes a slot of a slab that has moved since its free list was last known to be empty.
+    ///
+    /// Apart from [`take`](Self::take), so that an address of a slab that has not moved waits for no sum with the shift.
+    #[cold]
+    #[inline(never)]
+    fn take_moved(&self) -> Option<NonNull<u8>> {
+        self.settle();
+        self.take_at(self.slots())
+    }
+
+    /// Makes the place where the slots are now their home, if the free list is empty. O(1).
+    fn settle(&self) {
+        if self.free.len(Keeps::<B, M>::OFF_SLAB) == 0 {
+            self.seat.set(self.backing.base().addr().get());
+            self.home.set(self.seat.get().wrapping_add(self.zero));
+            self.first.set(self.home.get().wrapping_add(Self::STRIDE));
+            self.free.clear(self.home.get());
+        }
+    }
+
+    /// Does as [`take`](Self::take), where the slots are.
+    #[inline(always)]
+    fn take_at(&self, slots: Slots) -> Option<NonNull<u8>> {
         if self.free.is_drained() {
             return if Self::LINKED && self.free.has_groups() { self.refill() } else { self.carve(slots) };
         }
@@ -343,7 +395,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         let slots = self.slots();
         self.count_corruption();
         if Keeps::<B, M>::TRACKS {
-            self.free.clear(self.zero);
+            self.free.clear(self.home.get());
             if let Some(number) = unlinked {
                 self.mark(slots, number, false);
             }
@@ -354,7 +406,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             self.lost.set(
                 self.lost.get() + self.free.len(Keeps::<B, M>::OFF_SLAB) + usize::from(unlinked.is_some()),
             );
-            self.free.clear(self.zero);
+            self.free.clear(self.home.get());
         }
         report::freelist_corruption();
         self.take()
@@ -363,9 +415,14 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns the number, counted from 0, of the issued slot that starts at `ptr`. O(1).
     #[inline(always)]
     pub(crate) fn number_of(&self, ptr: NonNull<u8>) -> Option<u32> {
-        let offset = ptr.addr().get().wrapping_sub(self.backing.base().addr().get());
-        let first = self.zero.wrapping_add(Self::STRIDE);
-        let number = Shape::<T>::number_at(offset.wrapping_sub(first));
+        self.number_in(self.slots(), ptr)
+    }
+
+    /// Does as [`number_of`](Self::number_of), where the slots are.
+    #[inline(always)]
+    fn number_in(&self, slots: Slots, ptr: NonNull<u8>) -> Option<u32> {
+        let offset = ptr.addr().get().wrapping_sub(slots.shift);
+        let number = Shape::<T>::number_at(offset.wrapping_sub(self.first.get()));
         if number < self.fresh.get() { Some(number as u32) } else { None }
     }
 
@@ -376,39 +433,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         debug_assert!((number as usize) < self.capacity);
         // SAFETY: there are `capacity` slots (I1), and the caller's number is that of one of them.
         unsafe { slots.at(slots.offset(number + 1)) }
-    }
-
-    /// Frees a live slot by its number, counted from 0. O(1).
-    ///
-    /// # Safety
-    ///
-    /// The slot was issued, and nobody uses it any more. It is live, unless the policy tracks.
-    #[cfg(all(feature = "std", any(unix, windows)))]
-    #[inline(always)]
-    pub(crate) unsafe fn put(&self, number: u32) {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.put_at(self.slots().offset(number + 1), number + 1) };
-    }
-
-    /// Frees the live slot at an offset from the base, which has this number. O(1).
-    ///
-    /// # Safety
-    ///
-    /// As [`put`](Self::put).
-    #[inline(always)]
-    unsafe fn put_at(&self, offset: usize, number: u32) {
-        let Some(slots) = self.aligned_slots() else {
-            self.lost.set(self.lost.get() + 1);
-            return;
-        };
-        if Keeps::<B, M>::TRACKS {
-            if !self.is_live(slots, number) {
-                // SAFETY: the slot was issued.
-                report::fatal_double_free(unsafe { slots.at(offset) });
-            }
-            self.mark(slots, number, false);
-        }
-        self.link(slots, offset, number);
     }
 
     fn count_corruption(&self) {

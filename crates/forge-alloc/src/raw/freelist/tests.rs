@@ -52,7 +52,7 @@ impl Model {
 
     fn slots(&mut self) -> Slots {
         let base = NonNull::new(self.words.as_mut_ptr().cast()).unwrap();
-        Slots { base, zero: ZERO, stride: STRIDE, aside: base }
+        Slots { base, shift: base.addr().get(), zero: ZERO, stride: STRIDE, aside: base }
     }
 
     fn push(&mut self, kind: Kind, number: u32) {

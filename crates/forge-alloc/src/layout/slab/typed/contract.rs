@@ -8,7 +8,7 @@ use forge_alloc_core::{
 };
 
 use super::Slab;
-use super::shape::{Keeps, fits};
+use super::shape::fits;
 
 impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns the block of a live slot at `ptr` if `layout` fits a slot. O(1).
@@ -20,7 +20,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         debug_assert!(self.number_of(ptr).is_some(), "a live block starts at a slot that was issued");
         let slots = self.slots();
         // SAFETY: the block is live, so it is one of our slots.
-        let slot = unsafe { slots.at(ptr.addr().get().wrapping_sub(slots.base.addr().get())) };
+        let slot = unsafe { slots.at(ptr.addr().get().wrapping_sub(slots.shift)) };
         Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE))
     }
 }
@@ -33,17 +33,8 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Deallocator for
     /// ignore it, and under a policy that tracks the process ends. Under one that does not check, only debug builds notice.
     #[inline(always)]
     unsafe fn deallocate(&self, ptr: NonNull<u8>, _: NonZeroLayout) {
-        let offset = ptr.addr().get().wrapping_sub(self.backing.base().addr().get());
-        if !Keeps::<B, M>::CHECKS {
-            debug_assert!(self.number_of(ptr).is_some(), "a pointer is freed that is no slot of the slab");
-            // SAFETY: the caller promises that the block is live, so it is a slot that was issued, and not used afterwards.
-            return unsafe { self.put_at(offset, self.number_at(offset)) };
-        }
-        match self.number_of(ptr) {
-            // SAFETY: the slot was issued, and the caller promises that it is live and not used afterwards.
-            Some(number) => unsafe { self.put_at(offset, number + 1) },
-            None => self.refuse_foreign(ptr),
-        }
+        // SAFETY: the caller promises that the block is live and not used afterwards.
+        unsafe { self.free_at(ptr) };
     }
 }
 

@@ -24,11 +24,11 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     /// Returns whether a slot that was issued is live, under a policy that tracks. O(1).
     #[inline(always)]
     pub(super) fn is_live(&self, slots: Slots, number: u32) -> bool {
-        // SAFETY: the byte is initialised, because the slot was issued (I4).
+        // SAFETY: the byte is initialised, because the slot was issued (I5).
         unsafe { self.state(slots, number).read() != 0 }
     }
 
-    /// Marks a slot as live or as not live, under a policy that tracks (I4). O(1).
+    /// Marks a slot as live or as not live, under a policy that tracks (I5). O(1).
     #[inline(always)]
     pub(super) fn mark(&self, slots: Slots, number: u32, live: bool) {
         // SAFETY: the byte is that of the slot, and only this thread uses it.
