@@ -9,7 +9,7 @@ mod freelist;
 mod siphash;
 
 pub use fault::{AllocFaultPolicy, AlwaysFail, FailAfter, FailEveryNth, FailOnSize, NeverFail};
-pub use freelist::{FreelistCorruption, FreelistProtection, NoProtection, OffSlab, Tracked, Trusting};
+pub use freelist::{Fatal, FreelistCorruption, FreelistProtection, NoProtection, OffSlab, Tracked, Trusting};
 #[cfg(feature = "siphasher")]
 pub use siphash::SipHashMAC;
 

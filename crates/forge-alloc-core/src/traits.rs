@@ -8,7 +8,7 @@ pub use crate::os_backed::{OsBacked, ProtectFlags};
 #[cfg(feature = "siphasher")]
 pub use crate::policy::SipHashMAC;
 pub use crate::policy::{
-    AllocFaultPolicy, AlwaysFail, FailAfter, FailEveryNth, FailOnSize, FreelistCorruption,
+    AllocFaultPolicy, AlwaysFail, FailAfter, FailEveryNth, FailOnSize, Fatal, FreelistCorruption,
     FreelistProtection, NeverFail, NoProtection, OffSlab, Tracked, Trusting,
 };
 pub use crate::range::FixedRange;

@@ -122,7 +122,7 @@ pub use forge_alloc_core::*;
 pub use hardening::cache_jitter::CacheJitter;
 pub use hardening::canary::Canary;
 pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
-pub use hardening::quarantine::{Quarantinable, Quarantine};
+pub use hardening::quarantine::Quarantine;
 pub use hardening::zeroize::ZeroizeOnFree;
 pub use layout::arena::boxed::ArenaBox;
 pub use layout::arena::bump::{BumpArena, BumpDeallocator};
@@ -134,6 +134,7 @@ pub use layout::arena::scope::Scope;
 #[cfg(target_has_atomic = "ptr")]
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
+pub use layout::quarantinable::Quarantinable;
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use layout::slab::extendable::ExtendableSlab;

@@ -56,6 +56,8 @@ pub enum Misuse {
     ForeignFree,
     /// A slot was freed that is free.
     DoubleFree,
+    /// The link in a free slot was overwritten.
+    FreelistCorruption,
     /// A secondary allocator moved a block into the range of the primary.
     SecondaryOverlap,
     /// The word before a block was overwritten.
@@ -79,6 +81,9 @@ impl Misuse {
         match self {
             Self::ForeignFree => "forge-alloc: free of a pointer that this slab did not issue",
             Self::DoubleFree => "forge-alloc: double free of a slab slot",
+            Self::FreelistCorruption => {
+                "forge-alloc: Slab freelist corruption: a free slot was written to; look for a use after free"
+            }
             Self::SecondaryOverlap => {
                 "forge-alloc: a secondary allocator moved a block into the range of the primary"
             }
@@ -181,6 +186,7 @@ macro_rules! fatal {
 fatal! {
     fatal_foreign_free: ForeignFree, "at a free of a pointer that is no slot which was issued";
     fatal_double_free: DoubleFree, "at a free of a slot that is free";
+    fatal_freelist: FreelistCorruption, "at an allocation that meets an overwritten link";
     fatal_secondary_overlap: SecondaryOverlap, "when a secondary allocator has moved a block into the range of the primary";
     fatal_canary_before: CanaryBefore, "at a free of a block whose word in front was overwritten";
     fatal_canary_behind: CanaryBehind, "at a free of a block whose word behind was overwritten";

@@ -1,4 +1,5 @@
 //! The devices of the emulated machine: the serial port, and the port that ends the emulator with a status.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 use core::fmt;

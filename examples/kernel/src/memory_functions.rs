@@ -3,6 +3,7 @@
 //! # Design
 //!
 //! The string instructions of the processor, because a loop here would be compiled to a call of the function that it is in.
+#![allow(unsafe_code)]
 
 use core::arch::asm;
 

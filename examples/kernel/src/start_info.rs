@@ -4,6 +4,7 @@
 //!   start information  | magic | version | .. | map address | map entries |
 //!   map entry          | first address | bytes | kind | - |      kind 1 is memory
 //! ```
+#![allow(unsafe_code)]
 
 /// The magic number of the start information.
 const MAGIC: u32 = 0x336e_c578;

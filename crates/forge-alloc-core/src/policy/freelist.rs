@@ -15,6 +15,7 @@
 //! | `SipHashMAC` | in the slot, with a keyed tag | end the list |
 //! | [`OffSlab`] | beside the slots | nothing |
 //! | [`Tracked`] | as its inner policy | nothing: no live slot is ever issued again |
+//! | [`Fatal`] | as its inner policy | end the process, where the inner policy notices it |
 //! | [`Trusting`] | as its inner policy, but compared with nothing | as its inner policy; in the slots, name another slot |
 //!
 //! # Design
@@ -44,6 +45,10 @@ pub trait FreelistProtection {
     /// that a link in a slot is what it remembers. Without, both are debug assertions. Nothing is left out where
     /// [`TRACKS`](Self::TRACKS) holds.
     const CHECKS: bool = true;
+
+    /// Whether a slab ends the process, in every build, at a link that was overwritten and at a free of what it never issued,
+    /// instead of counting them and going on.
+    const ENDS: bool = false;
 
     /// Returns the tag of a link to the 1-based index `next_idx` (0 ends the list), stored in the slot that `slot_addr`
     /// names. Equal arguments give equal tags.
@@ -121,6 +126,7 @@ impl<M: FreelistProtection> FreelistProtection for Trusting<M> {
     const OFF_SLAB: bool = M::OFF_SLAB;
     const TRACKS: bool = M::TRACKS;
     const CHECKS: bool = false;
+    const ENDS: bool = M::ENDS;
 
     #[inline]
     fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
@@ -142,6 +148,30 @@ impl<M: FreelistProtection> FreelistProtection for Tracked<M> {
     const SIGNS: bool = M::SIGNS;
     const OFF_SLAB: bool = M::OFF_SLAB;
     const TRACKS: bool = true;
+    const ENDS: bool = M::ENDS;
+
+    #[inline]
+    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
+        self.0.sign(next_idx, slot_addr)
+    }
+
+    #[inline]
+    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
+        self.0.verify(next_idx, stored_mac, slot_addr)
+    }
+}
+
+/// The policy `M` without going on: a slab ends the process, in every build, at a link that was overwritten and at a free of
+/// what it never issued.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Fatal<M = NoProtection>(pub M);
+
+impl<M: FreelistProtection> FreelistProtection for Fatal<M> {
+    const SIGNS: bool = M::SIGNS;
+    const OFF_SLAB: bool = M::OFF_SLAB;
+    const TRACKS: bool = M::TRACKS;
+    const CHECKS: bool = M::CHECKS;
+    const ENDS: bool = true;
 
     #[inline]
     fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {

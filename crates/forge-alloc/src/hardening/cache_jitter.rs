@@ -55,6 +55,7 @@ use super::keyed::{self, Key};
 use super::uniform::Uniform;
 use super::{affix, place, wipe};
 use crate::forward::{forward_reset, forward_totals, forward_unguarded_range};
+use crate::layout::quarantinable::Quarantinable;
 use crate::report;
 
 /// The size of a header in bytes.
@@ -368,6 +369,8 @@ unsafe impl<I: Allocator + FixedRange> FixedRange for CacheJitter<I> {
 
 // SAFETY: a move of the wrapper moves the inner allocator, the key and the state of the distances.
 unsafe impl<I: StableAddress> StableAddress for CacheJitter<I> {}
+
+impl<I: Quarantinable + Allocator> Quarantinable for CacheJitter<I> {}
 
 #[cfg(test)]
 mod tests;

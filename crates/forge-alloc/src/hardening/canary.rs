@@ -56,6 +56,7 @@ use super::entropy;
 use super::keyed::Key;
 use super::{affix, place, wipe};
 use crate::forward::{forward_reset, forward_totals, forward_unguarded_range};
+use crate::layout::quarantinable::Quarantinable;
 use crate::report;
 
 /// The size in bytes of the word on each side of a block.
@@ -386,6 +387,8 @@ unsafe impl<I: Allocator + FixedRange> FixedRange for Canary<I> {
 
 // SAFETY: a move of the wrapper moves the inner allocator and the key.
 unsafe impl<I: StableAddress> StableAddress for Canary<I> {}
+
+impl<I: Quarantinable + Allocator> Quarantinable for Canary<I> {}
 
 #[cfg(test)]
 mod tests;

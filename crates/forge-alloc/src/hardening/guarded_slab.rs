@@ -61,6 +61,7 @@ use forge_alloc_core::{
 };
 
 use crate::backing::{MmapBacked, MmapFlags, Native, Os, OsError, record};
+use crate::layout::quarantinable::Quarantinable;
 use crate::layout::slab::slot_box::SlotBox;
 use crate::report;
 
@@ -426,6 +427,8 @@ impl<T, O: Os> fmt::Debug for GuardedSlab<T, O> {
             .finish_non_exhaustive()
     }
 }
+
+impl<T, O: Os> Quarantinable for GuardedSlab<T, O> {}
 
 #[cfg(test)]
 mod tests;

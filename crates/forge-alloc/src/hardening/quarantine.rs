@@ -47,8 +47,6 @@
 //! arenas, which do not issue freed blocks again. [`over`](Quarantine::over) lets the compiler check that.
 #![allow(unsafe_code)]
 
-mod quarantinable;
-
 use core::alloc::Layout;
 use core::cell::Cell;
 use core::mem::ManuallyDrop;
@@ -63,7 +61,7 @@ use super::{pattern, place, wipe};
 use crate::forward::{forward_totals, forward_uncarvable_range};
 use crate::report;
 
-pub use quarantinable::Quarantinable;
+use crate::layout::quarantinable::Quarantinable;
 
 /// An allocator that frees a block after `EPOCHS` further frees.
 ///

@@ -1,5 +1,6 @@
 //! How the bytes of a backing are organised.
 
 pub(crate) mod arena;
+pub(crate) mod quarantinable;
 pub(crate) mod route;
 pub(crate) mod slab;

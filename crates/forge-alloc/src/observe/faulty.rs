@@ -30,6 +30,7 @@ use forge_alloc_core::{
 };
 
 use crate::forward::{forward_deallocator, forward_os_backed, forward_range, forward_reset, forward_totals};
+use crate::layout::quarantinable::Quarantinable;
 
 /// An allocator that fails on purpose, for tests.
 ///
@@ -171,6 +172,8 @@ unsafe impl<I: OsBacked, P: AllocFaultPolicy> OsBacked for Faulty<I, P> {
 
 // SAFETY: every block is the inner allocator's (I1), and a move of the wrapper moves it and nothing that blocks lie in.
 unsafe impl<I: StableAddress, P> StableAddress for Faulty<I, P> {}
+
+impl<I: Allocator + Quarantinable, P: AllocFaultPolicy> Quarantinable for Faulty<I, P> {}
 
 #[cfg(test)]
 mod tests;

@@ -37,6 +37,7 @@ use forge_alloc_core::{
 };
 
 use crate::forward::{forward_block_facts, forward_os_backed, forward_range, forward_totals, forward_visit};
+use crate::layout::quarantinable::Quarantinable;
 
 pub(crate) mod alloc_stats;
 pub(crate) mod snapshot;
@@ -271,6 +272,8 @@ unsafe impl<I: OsBacked> OsBacked for Statistics<I> {
 
 // SAFETY: every block is the inner allocator's (I1), and a move of the wrapper moves it and the counters.
 unsafe impl<I: StableAddress> StableAddress for Statistics<I> {}
+
+impl<I: Allocator + Quarantinable> Quarantinable for Statistics<I> {}
 
 #[cfg(test)]
 mod tests;

@@ -38,6 +38,7 @@ use forge_alloc_core::{
 };
 
 use crate::forward::{forward_block_facts, forward_os_backed, forward_range, forward_totals, forward_visit};
+use crate::layout::quarantinable::Quarantinable;
 use crate::report;
 
 pub(crate) mod event;
@@ -335,6 +336,8 @@ unsafe impl<I: OsBacked, H: WatermarkHandler> OsBacked for Watermark<I, H> {
 
 // SAFETY: every block is the inner allocator's (I1), and a move of the wrapper moves it and the count.
 unsafe impl<I: StableAddress, H> StableAddress for Watermark<I, H> {}
+
+impl<I: Allocator + Quarantinable, H: WatermarkHandler> Quarantinable for Watermark<I, H> {}
 
 #[cfg(test)]
 mod tests;

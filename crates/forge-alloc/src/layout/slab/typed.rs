@@ -86,6 +86,7 @@ use shape::{Keeps, Plan, Shape};
 /// | `SipHashMAC` | is noticed, or changes nothing | goes unnoticed | 0 |
 /// | [`OffSlab`](crate::OffSlab) | changes nothing | goes unnoticed | a word |
 /// | [`Tracked<M>`](crate::Tracked) | as `M`, and no slot is lost | ends the process | 1 more |
+/// | [`Fatal<M>`](crate::Fatal) | what `M` notices ends the process | as `M` | as `M` |
 /// | [`Trusting<M>`](crate::Trusting) | as `M`, but in a slot it goes unnoticed | goes unnoticed, and so does a free of what is no slot | as `M` |
 ///
 /// # Examples
@@ -393,6 +394,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     fn take_after_corruption(&self, unlinked: Option<u32>) -> Option<NonNull<u8>> {
         // Found again and not passed: an argument of three words would be stored on the path that has no use for it.
         let slots = self.slots();
+        if M::ENDS {
+            report::fatal_freelist(self.slot(unlinked.map_or(0, |number| number - 1)));
+        }
         self.count_corruption();
         if Keeps::<B, M>::TRACKS {
             self.free.clear(self.home.get());
@@ -444,7 +448,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     #[inline(never)]
     pub(crate) fn refuse_foreign(&self, ptr: NonNull<u8>) {
         self.count_corruption();
-        if Keeps::<B, M>::TRACKS {
+        if Keeps::<B, M>::TRACKS || M::ENDS {
             report::fatal_foreign_free(ptr);
         }
         report::foreign_free();

@@ -152,7 +152,7 @@ impl<T, M: FreelistProtection, O: Os> ExtendableSlab<T, M, O> {
     #[inline(never)]
     fn refuse_foreign(&self, ptr: NonNull<u8>) {
         self.locked(|pool| pool.count_foreign(&self.shared.counters));
-        if M::TRACKS {
+        if M::TRACKS || M::ENDS {
             report::fatal_foreign_free(ptr);
         }
         report::foreign_free();

@@ -14,8 +14,6 @@ use crate::ExtendableSlab;
 use crate::SlabOwner;
 #[cfg(feature = "alloc")]
 use crate::System;
-use crate::hardening::cache_jitter::CacheJitter;
-use crate::hardening::canary::Canary;
 use crate::{SizeClassed, Slab, StackAlloc, WithFallback};
 
 /// Marks allocators that issue freed blocks again and do nothing to a freed block that should not wait.
@@ -39,5 +37,3 @@ impl<T, B: Allocator + FixedRange> Quarantinable for SlabOwner<T, B> {}
 impl Quarantinable for System {}
 impl<P: Quarantinable, S: Quarantinable> Quarantinable for WithFallback<P, S> {}
 impl<A: Quarantinable + ?Sized> Quarantinable for &A {}
-impl<I: Quarantinable> Quarantinable for Canary<I> {}
-impl<I: Quarantinable> Quarantinable for CacheJitter<I> {}
