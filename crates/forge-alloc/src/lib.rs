@@ -28,6 +28,8 @@
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
+//! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
+//! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
@@ -135,6 +137,9 @@ pub use layout::arena::scope::Scope;
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
 pub use layout::quarantinable::Quarantinable;
+pub use layout::heap::blocks::HeapBlocks;
+pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
+pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use layout::slab::extendable::ExtendableSlab;

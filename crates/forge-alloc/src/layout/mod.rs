@@ -2,5 +2,6 @@
 
 pub(crate) mod arena;
 pub(crate) mod quarantinable;
+pub(crate) mod heap;
 pub(crate) mod route;
 pub(crate) mod slab;

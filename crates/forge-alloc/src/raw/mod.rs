@@ -1,5 +1,6 @@
 //! The modules that thread links and headers through memory, and the one bump cursor.
 
+pub(crate) mod boundary;
 pub(crate) mod chunk;
 pub(crate) mod copy;
 pub(crate) mod cursor;
@@ -10,4 +11,5 @@ pub(crate) mod lane_chain;
 pub(crate) mod place;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub(crate) mod prefetch;
+pub(crate) mod run;
 pub(crate) mod slot_link;

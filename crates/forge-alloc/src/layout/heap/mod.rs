@@ -1,0 +1,14 @@
+//! Byte heaps: exclusive allocators of blocks of any size and alignment in the regions that they are handed.
+
+mod byte_heap;
+
+pub(crate) use byte_heap::byte_heap;
+
+pub(crate) mod blocks;
+pub(crate) mod free_list;
+pub(crate) mod joining;
+pub(crate) mod run_heap;
+pub(crate) mod segment;
+#[cfg(test)]
+pub(crate) mod testing;
+pub(crate) mod tlsf;

@@ -1,0 +1,421 @@
+//! The heap under every heap here: blocks between boundary marks, and an index of the free runs that is a parameter.
+//!
+//! ```text
+//!   RunHeap<I>     segments | current segment | granules in all, granules free | index I of the free runs
+//!                     |                                                            |
+//!   memory         | map | block | run | block | block |  run   | block | ..       |
+//!                                 <------------------------------------------------+
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) The granules of every segment are blocks and free runs; no two runs touch. The marks of the segment's map are
+//!   those of the blocks.
+//! - (I2) The index holds every run, with its length, and nothing else; runs of [`REACH`] granules and more have
+//!   their length at both ends.
+//! - (I3) A block for a layout is as long as [`Need`] says, or longer by less than a run.
+//! - (I4) `total` is the number of granules of the segments, `free` that of the runs.
+//! - (I5) `current` is a copy of an entry of the table, or no segment.
+//!
+//! # Operations
+//!
+//! | operation | cost |
+//! |---|---|
+//! | allocate | one search of the index, O(1) beside it |
+//! | free, resize in place | O(1), and at most two removals and one insertion of the index |
+//! | free, checked | the same, and O(size / 512 bytes) to see that the block is as long as its layout |
+//!
+//! With more than one segment, each also finds its segment: O(1) if it is the last one used, O(log segments) otherwise.
+//!
+//! # Design
+//!
+//! Blocks have no header. The layout that comes with a free says how long the block is, and the marks say whether it was
+//! given a granule more, because what was left could not be a run. Alignment to 8 bytes costs nothing; a greater one is
+//! found by the index among its runs, and what lies in front of the block stays a run.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use forge_alloc_core::{AllocResult, HeapError, is_aligned};
+
+use super::segment::{Segment, Segments};
+use crate::raw::boundary::{GRANULE, REACH};
+use crate::raw::run::{length_before, set_lengths};
+
+/// What a request needs of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Need {
+    /// The length of the block in granules.
+    pub(crate) granules: usize,
+    /// The alignment in bytes, at least a granule.
+    pub(crate) align: usize,
+}
+
+impl Need {
+    /// Returns what a layout needs where the shortest run has `shortest` granules. O(1).
+    ///
+    /// Blocks with a greater alignment are a multiple of two granules, so that their neighbours stay aligned to 16 bytes.
+    #[inline(always)]
+    pub(crate) const fn of(layout: Layout, shortest: usize) -> Self {
+        let granules = layout.size().div_ceil(GRANULE);
+        let granules = if granules < shortest { shortest } else { granules };
+        if layout.align() <= GRANULE {
+            return Self { granules, align: GRANULE };
+        }
+        Self { granules: (granules + 1) & !1, align: layout.align() }
+    }
+
+    /// Returns how many granules of a run at `address` lie in front of the block: none, or a run. O(1).
+    #[inline(always)]
+    pub(crate) const fn front(self, address: usize, shortest: usize) -> usize {
+        let front = (address.wrapping_neg() & (self.align - 1)) / GRANULE;
+        if front == 0 || front >= shortest { front } else { front + self.align / GRANULE }
+    }
+
+    /// Returns whether a run of `granules` granules at `address` can hold the block. O(1).
+    #[inline(always)]
+    pub(crate) const fn fits(self, address: usize, granules: usize, shortest: usize) -> bool {
+        self.front(address, shortest) + self.granules <= granules
+    }
+
+    /// Returns a length in granules at which every run can hold the block. O(1).
+    #[inline(always)]
+    pub(crate) const fn anywhere(self, shortest: usize) -> usize {
+        if self.align == GRANULE {
+            self.granules
+        } else {
+            self.granules + self.align / GRANULE + shortest - 1
+        }
+    }
+}
+
+/// An index of the free runs of a heap.
+///
+/// # Safety
+///
+/// [`take`](Self::take) returns a run that was inserted and not removed since, with its length, which fits the need.
+pub(crate) unsafe trait RunIndex {
+    /// The length of the shortest run in granules: room for what the index writes into one.
+    const SHORTEST: usize;
+
+    /// Takes a run in.
+    ///
+    /// # Safety
+    ///
+    /// `run` is aligned to a granule and valid for `granules` granules, at least the shortest, which are the index's until it
+    /// gives the run away; it overlaps no other run. A run of [`REACH`] granules and more has its length at both ends.
+    unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize);
+
+    /// Gives a run away.
+    ///
+    /// # Safety
+    ///
+    /// The index holds the run with this length.
+    unsafe fn remove(&mut self, run: NonNull<u8>, granules: usize);
+
+    /// Gives a run away that fits, if it finds one.
+    fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)>;
+
+    /// Returns the greatest need in granules, of the alignment of a granule, that [`take`](Self::take) would serve.
+    fn largest(&self) -> usize;
+
+    /// Passes every run and its length to `visit`, after checking what holds the index together.
+    #[cfg(any(test, debug_assertions))]
+    fn check(&self, visit: &mut dyn FnMut(NonNull<u8>, usize));
+}
+
+/// A heap over an index of its free runs.
+#[derive(Debug)]
+pub(crate) struct RunHeap<I> {
+    pub(crate) current: Segment,
+    pub(crate) index: I,
+    pub(crate) free: usize,
+    pub(crate) total: usize,
+    pub(crate) segments: Segments,
+}
+
+// SAFETY: the heap owns its regions alone, and a region may be sent to another thread.
+unsafe impl<I: Send> Send for RunHeap<I> {}
+// SAFETY: through a shared reference the heap is only read.
+unsafe impl<I: Sync> Sync for RunHeap<I> {}
+
+/// A block as the marks show it.
+struct Found {
+    segment: Segment,
+    first: usize,
+    granules: usize,
+}
+
+impl<I: RunIndex> RunHeap<I> {
+    /// Returns the heap without memory.
+    pub(crate) const fn new(index: I) -> Self {
+        Self { current: Segment::NONE, index, free: 0, total: 0, segments: Segments::new() }
+    }
+
+    /// Returns a block of at least `layout.size()` bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`HeapError::InvalidParam`] for a zero size, [`HeapError::NoMemory`] if the index finds no run.
+    #[inline]
+    pub(crate) fn alloc(&mut self, layout: Layout) -> AllocResult<NonNull<u8>> {
+        if layout.size() == 0 {
+            return Err(HeapError::InvalidParam);
+        }
+        let need = Need::of(layout, I::SHORTEST);
+        let (run, granules) = self.index.take(need).ok_or(HeapError::NoMemory)?;
+        let address = run.addr().get();
+        let segment = self.segment_of(address).ok_or(HeapError::NoMemory)?;
+        let (position, front) = (segment.position(address), need.front(address, I::SHORTEST));
+        let behind = granules - front - need.granules;
+        let (first, end) = (position + front, position + front + need.granules);
+        // SAFETY: the run is `granules` long and fits, and is the heap's since the index gave it away (I2). The block and
+        // what is left on both sides are parts of it; what is too short for a run becomes part of the block (I3).
+        unsafe {
+            if front != 0 {
+                self.insert(&segment, position, front);
+            }
+            if behind < I::SHORTEST {
+                segment.map.flip_block(first, end + behind - 1);
+                self.free -= need.granules + behind;
+            } else {
+                segment.map.flip_block(first, end - 1);
+                self.free -= need.granules;
+                self.insert(&segment, end, behind);
+            }
+            Ok(segment.place(first))
+        }
+    }
+
+    /// Takes the block at `pos` back.
+    ///
+    /// # Safety
+    ///
+    /// `pos` is a live block of this heap, `layout` is its layout, and nothing uses it afterwards.
+    #[inline]
+    pub(crate) unsafe fn dealloc(&mut self, pos: NonNull<u8>, layout: Layout) {
+        debug_assert!(self.is_block(pos.addr().get(), layout), "free of what is no block of this layout");
+        // SAFETY: the caller promises a live block.
+        unsafe {
+            let Some(block) = self.locate(pos, Need::of(layout, I::SHORTEST).granules) else { return };
+            block.segment.map.flip_block(block.first, block.first + block.granules - 1);
+            self.release(&block.segment, block.first, block.granules);
+        }
+    }
+
+    /// Takes the block at `pos` back, if a block of this layout begins there.
+    ///
+    /// # Errors
+    ///
+    /// [`HeapError::NotAllocated`] if not.
+    ///
+    /// # Safety
+    ///
+    /// If there is a block, it is the caller's, and nothing uses it afterwards.
+    pub(crate) unsafe fn dealloc_checked(&mut self, pos: NonNull<u8>, layout: Layout) -> AllocResult {
+        if !self.is_block(pos.addr().get(), layout) {
+            return Err(HeapError::NotAllocated);
+        }
+        // SAFETY: there is such a block, and the caller promises that it is the caller's.
+        unsafe { self.dealloc(pos, layout) };
+        Ok(())
+    }
+
+    /// Gives the block at `pos` another layout without moving it, and returns whether that was possible.
+    ///
+    /// # Safety
+    ///
+    /// `pos` is a live block of this heap, and `old` is its layout.
+    #[inline]
+    pub(crate) unsafe fn resize_in_place(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+        debug_assert!(self.is_block(pos.addr().get(), old), "resize of what is no block of this layout");
+        if new.size() == 0 || !is_aligned(pos.addr().get(), new.align()) {
+            return false;
+        }
+        let need = Need::of(new, I::SHORTEST).granules;
+        // SAFETY: the caller promises a live block; what it gains was a run, which the index gave away, and what it loses
+        // becomes a run.
+        unsafe {
+            let Some(block) = self.locate(pos, Need::of(old, I::SHORTEST).granules) else { return false };
+            let (segment, end) = (block.segment, block.first + block.granules);
+            if need <= block.granules && block.granules - need < I::SHORTEST {
+                return true;
+            }
+            let behind = self.run_at(&segment, end);
+            if need > block.granules + behind {
+                return false;
+            }
+            if behind != 0 {
+                self.index.remove(segment.place(end), behind);
+            }
+            let (room, new_end) = (block.granules + behind, block.first + need);
+            let rest = room - need;
+            let granules = if rest < I::SHORTEST { room } else { need };
+            segment.map.move_last(block.first, end - 1, block.first + granules - 1);
+            self.free = self.free + block.granules - granules;
+            if rest >= I::SHORTEST {
+                self.insert(&segment, new_end, rest);
+            }
+        }
+        true
+    }
+
+    /// Returns whether a block of this layout begins at an address, and is not the heap's own. O(size / 512 bytes).
+    pub(crate) fn is_block(&self, address: usize, layout: Layout) -> bool {
+        if layout.size() == 0 || !is_aligned(address, layout.align().max(GRANULE)) {
+            return false;
+        }
+        let Some(segment) = self.segments.find(address) else { return false };
+        let (first, need) = (segment.position(address), Need::of(layout, I::SHORTEST).granules);
+        // SAFETY: the address lies in the segment, and behind the first granule of a block is another.
+        unsafe {
+            segment.map.is_first(first)
+                && (need..need + I::SHORTEST).contains(&(segment.map.next_mark(first + 1) - first + 1))
+                && !self.segments.is_bookkeeping(address)
+        }
+    }
+
+    /// Returns the segment with an address. O(1) if it is the last one that was asked for, and O(log segments) otherwise.
+    #[inline(always)]
+    fn segment_of(&mut self, address: usize) -> Option<Segment> {
+        if self.current.contains(address) { Some(self.current) } else { self.other_segment_of(address) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn other_segment_of(&mut self, address: usize) -> Option<Segment> {
+        self.current = *self.segments.find(address)?;
+        Some(self.current)
+    }
+
+    /// Returns the block at `pos`, which was asked for with `need` granules. O(1).
+    ///
+    /// # Safety
+    ///
+    /// There is such a block.
+    #[inline(always)]
+    unsafe fn locate(&mut self, pos: NonNull<u8>, need: usize) -> Option<Found> {
+        let address = pos.addr().get();
+        let segment = self.segment_of(address)?;
+        let first = segment.position(address);
+        // SAFETY: the block has at least `need` granules, and the last of them is marked, or one of the next (I3).
+        let more = unsafe { segment.map.gap_after(first + need - 1) };
+        debug_assert!(more < I::SHORTEST);
+        Some(Found { segment, first, granules: need + more })
+    }
+
+    /// Makes free granules a run, together with the runs that they touch. O(1), and the index.
+    ///
+    /// # Safety
+    ///
+    /// The granules belong to no block and no run of the segment.
+    #[inline(always)]
+    pub(crate) unsafe fn release(&mut self, segment: &Segment, first: usize, granules: usize) {
+        self.free += granules;
+        let (mut start, mut length) = (first, granules);
+        // SAFETY: what lies between marks and touches the granules is a run (I1), which the index holds with its length,
+        // and which has its length at its end where the marks do not show it (I2).
+        unsafe {
+            let behind = self.run_at(segment, first + granules);
+            if behind != 0 {
+                self.index.remove(segment.place(first + granules), behind);
+                length += behind;
+            }
+            let mut before = segment.map.gap_before(first);
+            if before != 0 {
+                if before == REACH {
+                    before = length_before(segment.place(first));
+                }
+                start -= before;
+                length += before;
+                self.index.remove(segment.place(start), before);
+            }
+            self.insert(segment, start, length);
+        }
+    }
+
+    /// Returns the length of the run at a position, or 0 if a block or the end of the segment is there. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The position is behind a block, or behind granules that belong to nothing.
+    #[inline(always)]
+    unsafe fn run_at(&self, segment: &Segment, position: usize) -> usize {
+        // SAFETY: what is not marked there is a run (I1), with its length where the marks do not show it (I2).
+        unsafe {
+            let gap = segment.map.gap_after(position);
+            if gap == REACH { crate::raw::run::length(segment.place(position)) } else { gap }
+        }
+    }
+
+    /// Hands a run to the index. O(1), and the index.
+    ///
+    /// # Safety
+    ///
+    /// The granules belong to no block and no run of the segment, touch no run, and are at least as many as the shortest.
+    #[inline(always)]
+    unsafe fn insert(&mut self, segment: &Segment, first: usize, granules: usize) {
+        // SAFETY: the granules lie in the segment, and nobody else uses them.
+        unsafe {
+            let run = segment.place(first);
+            if granules >= REACH {
+                set_lengths(run, granules);
+            }
+            self.index.insert(run, granules);
+        }
+    }
+
+    /// Checks every invariant. O(blocks and runs).
+    #[cfg(any(test, debug_assertions))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "called by tests"))]
+    pub(crate) fn check(&self) {
+        let (mut total, mut free, mut runs) = (0, 0, 0_usize);
+        let mut last = None;
+        for block in super::blocks::HeapBlocks::new(self.segments.as_slice()) {
+            let granules = block.size / GRANULE;
+            total += granules;
+            assert!(granules >= I::SHORTEST, "a block or run is too short: {block:?}");
+            let segment = self.segments.find(block.address);
+            assert!(segment.is_some());
+            if let Some(segment) = segment {
+                let touches = last == Some(block.address) && segment.start.addr().get() != block.address;
+                assert!(!(block.free && touches), "two runs touch: {block:?}");
+                let first = segment.position(block.address);
+                // SAFETY: these are positions of the segment, and a run of this length has its lengths.
+                unsafe {
+                    assert_eq!(segment.map.is_first(first), !block.free);
+                    assert!(!segment.map.is_first(first + granules - 1));
+                    if block.free && granules >= REACH {
+                        assert_eq!(crate::raw::run::length(segment.place(first)), granules);
+                        assert_eq!(length_before(segment.place(first + granules)), granules);
+                    }
+                }
+            }
+            last = None;
+            if block.free {
+                free += granules;
+                runs += 1;
+                last = Some(block.address + block.size);
+            }
+        }
+        assert_eq!((self.total, self.free), (total, free));
+        self.index.check(&mut |run, granules| {
+            let address = run.addr().get();
+            let segment = self.segments.find(address);
+            assert!(segment.is_some(), "the index holds what is no memory of the heap");
+            if let Some(segment) = segment {
+                let first = segment.position(address);
+                // SAFETY: these are positions of the segment.
+                unsafe {
+                    assert!(!segment.map.is_marked(first));
+                    assert_eq!(segment.map.next_mark(first), first + granules);
+                }
+            }
+            assert!(runs > 0, "the index holds a run twice");
+            runs -= 1;
+        });
+        assert_eq!(runs, 0, "the index lacks a run");
+        let _ = self.segments.find(self.current.start.addr().get());
+    }
+}

@@ -1,0 +1,380 @@
+//! `Tlsf`: a heap whose every operation takes constant time, whatever it holds.
+//!
+//! ```text
+//!   first level: powers of two                second level: SECOND ranges of equal width
+//!   0   runs of 2, 3, .. SECOND - 1 granules  [ |2|3|4| ..                  |SECOND - 1]   one length each
+//!   1   SECOND .. 2 SECOND - 1                [ | | | ..                              ]   one length each
+//!   2   2 SECOND .. 4 SECOND - 1              [ | | | ..                              ]   two lengths each
+//!   ..
+//!
+//!   nonempty: a bit for each first level, and in each of them a bit for each class
+//!   heads:    the first run of each class --next--> run --next--> run
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) Every run is in the list of its class, [`Class::of`] its length; the last class also has all longer runs.
+//! - (I2) The bit of a class is set exactly if its list is not empty, and the bit of a first level exactly if one of its
+//!   classes is not empty.
+//! - (I3) The link to the previous run is valid in all runs but the head of a list.
+//! - (I4) A run of `SECOND` granules or more has its length at its beginning.
+//!
+//! # Operations
+//!
+//! | operation | cost |
+//! |---|---|
+//! | allocate, at any alignment | O(1): at most [`TRIES`] runs of the class of the size, and at most two of the classes above |
+//! | free, resize in place | O(1): at most two runs leave their lists and one enters one |
+//! | largest free | O(1) |
+//!
+//! # Design
+//!
+//! Two-level segregated fit, after Masmano, Ripoll, Crespo and Real, "TLSF: a New Dynamic Memory Allocator for Real-Time
+//! Systems", 2004. As in `rlsf`, the parameters are constants of the type; the second is a count and not its logarithm,
+//! since the length of an array cannot be computed from a parameter.
+//!
+//! *Good fit.* A size is rounded up to the next class, so that the first run there fits without a search. That alone
+//! refuses a request that a run of its own class could hold, which is what makes heaps of this kind full early: here the first
+//! [`TRIES`] runs of the class itself are looked at before. Classes below `2 * SECOND` granules have one length each, so
+//! small blocks always get the best fit there is; above them, a run is found that is longer than needed by at most
+//! `1 / SECOND` of its size beyond the next class with any run in it. What is left over stays free.
+//!
+//! *Alignment.* Runs that could hold the block where they happen to lie are taken as they are: the first of the class, and
+//! of the next class that is not empty. If neither does, the size is lengthened by the worst padding, so that the first run
+//! fits again.
+//!
+//! *Lists* are last in, first out: memory that was freed last is in the cache. A head has no valid link to what is before it,
+//! which saves a store to a cold line with every run that is taken; whoever removes a run compares it with the head.
+//!
+//! Blocks have no header, and the neighbours of a block are found by marks apart from them: see `RunHeap`.
+#![allow(unsafe_code)]
+
+use core::ptr::NonNull;
+
+use super::run_heap::{Need, RunHeap, RunIndex};
+use crate::raw::boundary::GRANULE;
+use crate::raw::run::{Link, length, next, prev, set_length, set_next, set_prev};
+
+/// How many runs of the class of a size are looked at.
+pub(crate) const TRIES: usize = 4;
+
+/// A two-level segregated fit heap: constant time for every operation, in any number of regions.
+///
+/// `FIRST` is the number of first levels and `SECOND` the number of classes in each, a power of two: runs of up to
+/// `SECOND << (FIRST - 1)` granules of 8 bytes have a class of their own length, and blocks up to that size are found
+/// whenever there is a run of the next class. A heap without memory takes `FIRST * SECOND` words.
+///
+/// # Examples
+///
+/// ```
+/// use core::alloc::Layout;
+/// use core::mem::MaybeUninit;
+/// use forge_alloc::{ByteAllocator, Region, Tlsf};
+///
+/// let memory: &'static mut [MaybeUninit<u8>] = Box::leak(Box::new([const { MaybeUninit::uninit() }; 4096]));
+/// let mut heap = Tlsf::<20, 32>::new();
+/// heap.add_region(Region::from(memory)).map_err(|rejected| rejected.error)?;
+///
+/// let layout = Layout::new::<[u64; 4]>();
+/// let block = heap.alloc(layout)?;
+/// // Sound: the block is live, and this is its layout.
+/// unsafe { heap.dealloc(block, layout) };
+/// assert_eq!(heap.used_bytes() + heap.available_bytes(), heap.total_bytes());
+/// # Ok::<(), forge_alloc::HeapError>(())
+/// ```
+#[derive(Debug)]
+pub struct Tlsf<const FIRST: usize = 28, const SECOND: usize = { default_second() }> {
+    heap: RunHeap<Classes<FIRST, SECOND>>,
+}
+
+/// The two-level segregated fit heap with usual parameters, under the name of the kernel family.
+pub type TlsfByteAllocator = Tlsf;
+
+/// Returns the usual number of classes in a first level: as many as a word has bits.
+const fn default_second() -> usize {
+    usize::BITS as usize
+}
+
+impl<const FIRST: usize, const SECOND: usize> Tlsf<FIRST, SECOND> {
+    /// Returns a heap without memory: every request is `NoMemory` until a region is handed over. O(1).
+    #[must_use]
+    pub const fn new() -> Self {
+        Self { heap: RunHeap::new(Classes::new()) }
+    }
+}
+
+super::byte_heap!([const FIRST: usize, const SECOND: usize] Tlsf<FIRST, SECOND>);
+
+/// A class of lengths.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Class {
+    first: usize,
+    second: usize,
+}
+
+/// Returns the class of runs of `granules` granules in levels of `SECOND` classes, not bounded above. O(1).
+#[inline(always)]
+const fn class_of<const SECOND: usize>(granules: usize) -> Class {
+    // The bit that decides the level: lengths below SECOND are all of level 0.
+    let log = (granules | SECOND).ilog2() - SECOND.ilog2();
+    if granules < SECOND {
+        return Class { first: 0, second: granules };
+    }
+    Class { first: log as usize + 1, second: (granules >> log) % SECOND }
+}
+
+/// The runs by class.
+#[derive(Debug)]
+struct Classes<const FIRST: usize, const SECOND: usize> {
+    nonempty: usize,
+    nonempty_in: [usize; FIRST],
+    heads: [[Link; SECOND]; FIRST],
+}
+
+// SAFETY: the links name memory that the heap owns alone.
+unsafe impl<const FIRST: usize, const SECOND: usize> Send for Classes<FIRST, SECOND> {}
+// SAFETY: through a shared reference they are only read.
+unsafe impl<const FIRST: usize, const SECOND: usize> Sync for Classes<FIRST, SECOND> {}
+
+impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
+    const fn new() -> Self {
+        const {
+            assert!(
+                FIRST >= 2 && FIRST <= usize::BITS as usize,
+                "the first levels have a bit each in one word"
+            );
+            assert!(
+                SECOND.is_power_of_two() && SECOND >= 4 && SECOND <= usize::BITS as usize,
+                "the classes of a level are a power of two, with a bit each in one word"
+            );
+            assert!(
+                FIRST + SECOND.ilog2() as usize <= usize::BITS as usize,
+                "the longest class has a length that fits a word"
+            );
+        }
+        Self { nonempty: 0, nonempty_in: [0; FIRST], heads: [[None; SECOND]; FIRST] }
+    }
+
+    /// Returns the class of a length, which is the last one for all that are too long. O(1).
+    #[inline(always)]
+    fn class(granules: usize) -> Class {
+        let class = class_of::<SECOND>(granules);
+        if class.first < FIRST { class } else { Class { first: FIRST - 1, second: SECOND - 1 } }
+    }
+
+    /// Returns the length of a run of a class. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The run is in the list of the class.
+    #[inline(always)]
+    unsafe fn length_in(run: NonNull<u8>, class: Class) -> usize {
+        // SAFETY: the class says its length, or the run has it at its beginning (I4).
+        if class.first == 0 { class.second } else { unsafe { length(run) } }
+    }
+
+    /// Returns the first class that is not empty, from a second level of a first level on. O(1).
+    #[inline(always)]
+    fn from(&self, class: Class) -> Option<Class> {
+        let here = self.nonempty_in.get(class.first)? & (usize::MAX << (class.second % SECOND));
+        if here != 0 {
+            return Some(Class { first: class.first, second: here.trailing_zeros() as usize });
+        }
+        // Shifted twice, since a shift by a whole word is none.
+        let above = self.nonempty & (usize::MAX << class.first << 1);
+        let first = above.trailing_zeros() as usize;
+        let second = self.nonempty_in.get(first)?.trailing_zeros() as usize;
+        Some(Class { first, second })
+    }
+
+    /// Returns the class after this one, or a class past the last one. O(1).
+    #[inline(always)]
+    fn after(class: Class) -> Class {
+        let second = (class.second + 1) % SECOND;
+        Class { first: class.first + usize::from(second == 0), second }
+    }
+
+    /// Returns the head of a class. O(1).
+    #[inline(always)]
+    fn head(&mut self, class: Class) -> Option<&mut Link> {
+        self.heads.get_mut(class.first)?.get_mut(class.second)
+    }
+
+    /// Takes a run out of the list of its class. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The run is in that list.
+    #[inline(always)]
+    unsafe fn unlink(&mut self, run: NonNull<u8>, class: Class) {
+        // SAFETY: the run is in the list, so its links are those of the list; only the head lacks the one before (I3).
+        unsafe {
+            let after = next(run);
+            let Some(head) = self.head(class) else { return };
+            if *head != Some(run) {
+                let before = prev(run);
+                if let Some(before) = before {
+                    set_next(before, after);
+                }
+                if let Some(after) = after {
+                    set_prev(after, before);
+                }
+                return;
+            }
+            *head = after;
+        }
+        if self.heads.get(class.first).and_then(|heads| heads.get(class.second)) == Some(&None) {
+            self.note_empty(class);
+        }
+    }
+
+    /// Clears the bit of a class, and that of its level with the last one (I2). O(1).
+    #[inline(always)]
+    fn note_empty(&mut self, class: Class) {
+        if let Some(level) = self.nonempty_in.get_mut(class.first) {
+            *level &= !(1 << class.second);
+            if *level == 0 {
+                self.nonempty &= !(1 << class.first);
+            }
+        }
+    }
+
+    /// Returns the head of a class if it fits.
+    #[inline(always)]
+    fn head_that_fits(&mut self, class: Class, need: Need) -> Option<(NonNull<u8>, usize)> {
+        let run = (*self.head(class)?)?;
+        // SAFETY: the run is in the list of the class.
+        let granules = unsafe { Self::length_in(run, class) };
+        need.fits(run.addr().get(), granules, Self::SHORTEST).then_some((run, granules))
+    }
+
+    /// Returns one of the first runs of a class, if one of them fits. O(1).
+    #[inline]
+    fn try_class(&mut self, class: Class, need: Need) -> Option<(NonNull<u8>, usize)> {
+        let mut link = *self.head(class)?;
+        for _ in 0..TRIES {
+            let run = link?;
+            // SAFETY: the run is in the list of the class.
+            let granules = unsafe { Self::length_in(run, class) };
+            if need.fits(run.addr().get(), granules, Self::SHORTEST) {
+                return Some((run, granules));
+            }
+            // SAFETY: as above.
+            link = unsafe { next(run) };
+        }
+        None
+    }
+
+    /// Returns a run that fits, with its class. O(1).
+    #[inline(always)]
+    fn find(&mut self, need: Need) -> Option<(NonNull<u8>, usize, Class)> {
+        let own = Self::class(need.granules);
+        if own.first <= 1 && need.align == GRANULE {
+            // All runs of these classes are as long as the class says.
+            let class = self.from(own)?;
+            let run = (*self.head(class)?)?;
+            // SAFETY: the run is in the list of the class.
+            return Some((run, unsafe { Self::length_in(run, class) }, class));
+        }
+        if let Some((run, granules)) = self.try_class(own, need) {
+            return Some((run, granules, own));
+        }
+        let class = self.from(Self::after(own))?;
+        if let Some((run, granules)) = self.head_that_fits(class, need) {
+            return Some((run, granules, class));
+        }
+        let padded = Self::class(need.anywhere(Self::SHORTEST));
+        let class = self.from(Self::after(padded))?;
+        self.head_that_fits(class, need).map(|(run, granules)| (run, granules, class))
+    }
+}
+
+// SAFETY: a run leaves the index only after it was found in a list (I1), and with the length that it was inserted with; it
+// was seen to fit, or its class has only lengths that do.
+unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST, SECOND> {
+    const SHORTEST: usize = crate::raw::run::SHORTEST;
+
+    #[inline(always)]
+    unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
+        let class = Self::class(granules);
+        let Some(head) = self.heads.get_mut(class.first).and_then(|heads| heads.get_mut(class.second)) else {
+            return;
+        };
+        // SAFETY: the run is the index's, and long enough for what is written; so was the head when it was inserted.
+        unsafe {
+            if class.first > 0 {
+                set_length(run, granules);
+            }
+            set_next(run, *head);
+            if let Some(head) = *head {
+                set_prev(head, Some(run));
+            }
+        }
+        *head = Some(run);
+        self.nonempty |= 1 << class.first;
+        if let Some(level) = self.nonempty_in.get_mut(class.first) {
+            *level |= 1 << class.second;
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn remove(&mut self, run: NonNull<u8>, granules: usize) {
+        // SAFETY: the caller promises that the run is in the list of its class (I1).
+        unsafe { self.unlink(run, Self::class(granules)) };
+    }
+
+    #[inline(always)]
+    fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
+        let (run, granules, class) = self.find(need)?;
+        // SAFETY: the run was found in that list.
+        unsafe { self.unlink(run, class) };
+        Some((run, granules))
+    }
+
+    fn largest(&self) -> usize {
+        let Some(first) = self.nonempty.checked_ilog2() else { return 0 };
+        let level = self.nonempty_in.get(first as usize).copied().unwrap_or(0);
+        let class = Class { first: first as usize, second: level.checked_ilog2().unwrap_or(0) as usize };
+        let mut link =
+            self.heads.get(class.first).and_then(|heads| heads.get(class.second)).copied().flatten();
+        let mut largest = 0;
+        // What is not among the runs that a request tries is served from the class below at most.
+        for _ in 0..TRIES {
+            let Some(run) = link else { break };
+            // SAFETY: the run is in the list of the class.
+            unsafe {
+                largest = largest.max(Self::length_in(run, class));
+                link = next(run);
+            }
+        }
+        largest
+    }
+
+    #[cfg(any(test, debug_assertions))]
+    fn check(&self, visit: &mut dyn FnMut(NonNull<u8>, usize)) {
+        for first in 0..FIRST {
+            let level = self.nonempty_in[first];
+            assert_eq!(self.nonempty >> first & 1 != 0, level != 0);
+            for second in 0..SECOND {
+                let class = Class { first, second };
+                let mut link = self.heads[first][second];
+                let mut before = None;
+                assert_eq!(level >> second & 1 != 0, link.is_some());
+                while let Some(run) = link {
+                    // SAFETY: the run is in the list of the class.
+                    unsafe {
+                        let granules = Self::length_in(run, class);
+                        assert!(Self::class(granules) == class);
+                        assert!(before.is_none() || prev(run) == before);
+                        visit(run, granules);
+                        before = Some(run);
+                        link = next(run);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
