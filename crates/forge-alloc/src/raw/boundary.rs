@@ -5,7 +5,8 @@
 //!   marks        1 0 0 1   0 0 0 0 0 0   1 1   1 0 1
 //!
 //!   memory of the map, in words:
-//!   | all ones | marks of granules 0, 1, .. | 1: end | one more | straddles: a bit for each word of marks |
+//!   | .. straddles of words 1, 0 | all ones | marks of granules 0, 1, .. | 1: end | one more |
+//!                                           ^ marks
 //! ```
 //!
 //! # Invariants
@@ -56,25 +57,27 @@ pub(crate) const REACH: usize = WORD;
 /// The marks of one span.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct BoundaryMap {
-    words: NonNull<usize>,
-    straddles: NonNull<usize>,
-    capacity: usize,
+    marks: NonNull<usize>,
 }
 
 impl BoundaryMap {
     /// The map of no span.
-    pub(crate) const NONE: Self =
-        Self { words: NonNull::dangling(), straddles: NonNull::dangling(), capacity: 0 };
+    pub(crate) const NONE: Self = Self { marks: NonNull::dangling() };
 
-    /// Returns the words of marks for `capacity` granules.
+    /// Returns the words of straddles, of which there is one for each word of marks, and the word of ones.
+    const fn words_before(capacity: usize) -> usize {
+        capacity / WORD / WORD + 2
+    }
+
+    /// Returns the words of marks: the last granule may be asked for what is up to a word behind it.
     const fn mark_words(capacity: usize) -> usize {
-        capacity / WORD + 3
+        capacity / WORD + 2
     }
 
     /// Returns how many granules a map for `capacity` granules takes. O(1).
     pub(crate) const fn granules_for(capacity: usize) -> usize {
-        let marks = Self::mark_words(capacity);
-        ((marks + marks / WORD + 1) * size_of::<usize>()).div_ceil(GRANULE)
+        let words = Self::words_before(capacity) + Self::mark_words(capacity);
+        (words * size_of::<usize>()).div_ceil(GRANULE)
     }
 
     /// Makes the map of a span of `granules` granules without blocks, at `place`. O(capacity / word).
@@ -85,26 +88,15 @@ impl BoundaryMap {
     /// bytes are the map's as long as it is used, and `granules <= capacity`.
     pub(crate) unsafe fn create(place: NonNull<u8>, capacity: usize, granules: usize) -> Self {
         debug_assert!(granules <= capacity);
-        let words = place.cast::<usize>();
-        let marks = Self::mark_words(capacity);
-        // SAFETY: the room that the caller promises holds `marks` words and the straddles of as many.
+        let (words, before) = (place.cast::<usize>(), Self::words_before(capacity));
+        // SAFETY: the room that the caller promises holds all these words.
         unsafe {
-            words.write_bytes(0, marks + marks / WORD + 1);
-            words.write(usize::MAX);
-            let map = Self { words, straddles: words.add(marks), capacity };
+            words.write_bytes(0, before + Self::mark_words(capacity));
+            let map = Self { marks: words.add(before) };
+            map.marks.sub(1).write(usize::MAX);
             map.flip(granules);
             map
         }
-    }
-
-    /// Returns the first byte of the map. O(1).
-    pub(crate) const fn place(&self) -> NonNull<u8> {
-        self.words.cast()
-    }
-
-    /// Returns for how many granules there is room. O(1).
-    pub(crate) const fn capacity(&self) -> usize {
-        self.capacity
     }
 
     /// Lengthens the span from `from` to `to` granules. O(1).
@@ -113,7 +105,7 @@ impl BoundaryMap {
     ///
     /// The span has `from` granules, and `from <= to <= capacity`.
     pub(crate) unsafe fn lengthen(&self, from: usize, to: usize) {
-        debug_assert!(from <= to && to <= self.capacity);
+        debug_assert!(from <= to);
         // SAFETY: there are words for the marks up to and with position `capacity`.
         unsafe {
             self.flip(from);
@@ -129,7 +121,18 @@ impl BoundaryMap {
     #[inline(always)]
     unsafe fn word(&self, position: usize) -> NonNull<usize> {
         // SAFETY: the word of `capacity + WORD` is the last of the `mark_words`.
-        unsafe { self.words.add(position / WORD + 1) }
+        unsafe { self.marks.add(position / WORD) }
+    }
+
+    /// Returns the straddles that hold that of the word of `position`. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `position <= capacity`.
+    #[inline(always)]
+    unsafe fn straddles(&self, position: usize) -> NonNull<usize> {
+        // SAFETY: the straddles lie below the word of ones, in descending order.
+        unsafe { self.marks.sub(2 + position / WORD / WORD) }
     }
 
     /// Inverts one mark. O(1).
@@ -153,7 +156,7 @@ impl BoundaryMap {
     /// Both are positions (I1), `first < last`, and the granules are a free run, or exactly one block.
     #[inline(always)]
     pub(crate) unsafe fn flip_block(&self, first: usize, last: usize) {
-        debug_assert!(first < last && last < self.capacity);
+        debug_assert!(first < last);
         // SAFETY: the caller promises positions; both marks and the straddle change together (I2, I4).
         unsafe {
             self.flip(first);
@@ -167,7 +170,7 @@ impl BoundaryMap {
         // SAFETY: as for `flip_block`; there is a straddle for each word of marks.
         unsafe {
             self.flip(last);
-            let straddles = self.straddles.add(last / WORD / WORD);
+            let straddles = self.straddles(last);
             let straddle = usize::from(first / WORD != last / WORD);
             straddles.write(straddles.read() ^ (straddle << (last / WORD % WORD)));
         }
@@ -180,7 +183,7 @@ impl BoundaryMap {
     /// There is such a block, `to` is a position above `first`, and what the block gains was a free run.
     #[inline(always)]
     pub(crate) unsafe fn move_last(&self, first: usize, from: usize, to: usize) {
-        debug_assert!(first < from && first < to && to < self.capacity);
+        debug_assert!(first < from && first < to);
         // SAFETY: the caller promises positions; each straddle changes with the mark that it is about.
         unsafe {
             self.flip_last(first, from);
@@ -207,8 +210,7 @@ impl BoundaryMap {
     #[inline]
     pub(crate) unsafe fn is_first(&self, position: usize) -> bool {
         // SAFETY: the caller promises a position.
-        let (marks, straddles) =
-            unsafe { (self.word(position).read(), self.straddles.add(position / WORD / WORD).read()) };
+        let (marks, straddles) = unsafe { (self.word(position).read(), self.straddles(position).read()) };
         let bit = 1_usize << (position % WORD);
         let straddle = straddles >> (position / WORD % WORD) & 1;
         // Beginnings and ends alternate, and the straddle says with which of them the word begins (I4).
@@ -225,7 +227,7 @@ impl BoundaryMap {
     pub(crate) unsafe fn gap_before(&self, position: usize) -> usize {
         let shift = position % WORD;
         // SAFETY: the caller promises a position, and in front of the word of the first one is another (I3).
-        let (below, word) = unsafe { (self.words.add(position / WORD).read(), self.word(position).read()) };
+        let (below, word) = unsafe { (self.word(position).sub(1).read(), self.word(position).read()) };
         // Shifted twice, since a shift by a whole word is none.
         ((word << (WORD - 1 - shift) << 1) | (below >> shift)).leading_zeros() as usize
     }

@@ -10,7 +10,7 @@ use core::slice;
 
 use forge_alloc_core::HeapBlock;
 
-use super::segment::Segment;
+use super::segment::{Ground, Segment};
 use crate::raw::boundary::GRANULE;
 
 /// An iterator over every block and every free run of a heap, bookkeeping included, by address. O(1) a step, and O(size /
@@ -18,14 +18,14 @@ use crate::raw::boundary::GRANULE;
 #[derive(Clone, Debug)]
 pub struct HeapBlocks<'heap> {
     segments: slice::Iter<'heap, Segment>,
-    segment: &'heap Segment,
+    ground: Ground,
     position: usize,
 }
 
 impl<'heap> HeapBlocks<'heap> {
     /// Returns the walk over `segments`.
     pub(crate) fn new(segments: &'heap [Segment]) -> Self {
-        Self { segments: segments.iter(), segment: &Segment::NONE, position: 0 }
+        Self { segments: segments.iter(), ground: Ground::NONE, position: 0 }
     }
 }
 
@@ -33,22 +33,22 @@ impl Iterator for HeapBlocks<'_> {
     type Item = HeapBlock;
 
     fn next(&mut self) -> Option<HeapBlock> {
-        if self.position == self.segment.granules {
-            self.segment = self.segments.next()?;
+        if self.position == self.ground.granules() {
+            self.ground = self.segments.next()?.ground;
             self.position = 0;
         }
-        let (segment, first) = (self.segment, self.position);
+        let (ground, first) = (self.ground, self.position);
         // SAFETY: `first` is the beginning of a block or a run of the segment, so a mark on it begins a block, whose end is
         // the next mark; a run ends before the next mark, or at the end of the segment, which is marked.
         let (end, free) = unsafe {
-            if segment.map.is_marked(first) {
-                (segment.map.next_mark(first + 1) + 1, false)
+            if ground.map.is_marked(first) {
+                (ground.map.next_mark(first + 1) + 1, false)
             } else {
-                (segment.map.next_mark(first), true)
+                (ground.map.next_mark(first), true)
             }
         };
         self.position = end;
-        let address = segment.start.addr().get() + first * GRANULE;
+        let address = ground.address() + first * GRANULE;
         Some(HeapBlock::new(address, (end - first) * GRANULE, free))
     }
 }

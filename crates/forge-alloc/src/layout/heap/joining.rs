@@ -34,7 +34,7 @@ use core::ptr::NonNull;
 use forge_alloc_core::{AllocResult, HeapError, Region, RejectedRegion, align_down, align_up};
 
 use super::run_heap::{RunHeap, RunIndex};
-use super::segment::Segment;
+use super::segment::{Ground, Segment};
 use crate::raw::boundary::{BoundaryMap, GRANULE};
 
 /// Memory that is being taken in.
@@ -52,12 +52,21 @@ impl Incoming {
     /// Returns the addresses of the whole granules that it adds; at a seam a granule may lie on both sides.
     fn span(&self) -> Option<(usize, usize)> {
         let start = match &self.below {
-            Some(below) => below.end(),
+            Some(below) => below.ground.end(),
             None => align_up(self.handed.0, GRANULE),
         };
-        let end = self.above.map_or(align_down(self.handed.1, GRANULE), |above| above.start.addr().get());
+        let end = self.above.map_or(align_down(self.handed.1, GRANULE), |above| above.ground.address());
         (start < end).then_some((start, end))
     }
+}
+
+/// The map that was made for a joined segment.
+struct NewMap {
+    ground: Ground,
+    block: NonNull<u8>,
+    capacity: usize,
+    /// How many granules it takes of the new memory.
+    own: usize,
 }
 
 /// Returns the layout of the map for `capacity` granules.
@@ -118,12 +127,18 @@ impl<I: RunIndex> RunHeap<I> {
             let start = incoming.base.add(start - incoming.handed.0);
             let map = BoundaryMap::create(start, granules, granules);
             map.flip_block(0, own - 1);
-            Segment { start, granules, map, handed: incoming.handed, exposed: incoming.exposed }
+            Segment {
+                ground: Ground::new(start, granules, map),
+                map_block: start,
+                map_capacity: granules,
+                handed: incoming.handed,
+                exposed: incoming.exposed,
+            }
         };
         self.segments.insert(segment);
         self.total += granules;
         // SAFETY: what lies behind the map belongs to nothing yet.
-        unsafe { self.release(&segment, own, granules - own) };
+        unsafe { self.release(segment.ground, own, granules - own) };
         Ok(())
     }
 
@@ -137,83 +152,89 @@ impl<I: RunIndex> RunHeap<I> {
         }
         let (below, above) = (incoming.below, incoming.above);
         let bottom = match below {
-            Some(below) => below.start,
+            Some(below) => below.ground.start,
             // SAFETY: without a segment below, the span starts in the region.
             None => unsafe { incoming.base.add(start - incoming.handed.0) },
         };
-        let granules = (above.map_or(end, |above| above.end()) - bottom.addr().get()) / GRANULE;
+        let granules = (above.map_or(end, |above| above.ground.end()) - bottom.addr().get()) / GRANULE;
         let handed = (
             below.map_or(incoming.handed.0, |below| below.handed.0),
             above.map_or(incoming.handed.1, |above| above.handed.1),
         );
-        let mut joined = Segment { start: bottom, granules, map: BoundaryMap::NONE, handed, exposed: true };
-        let first = joined.position(start);
+        let first = (start - bottom.addr().get()) / GRANULE;
         if let (Some(below), None) = (below, above) {
-            if granules <= below.map.capacity() {
-                joined.map = below.map;
+            if granules <= below.map_capacity {
+                let ground = Ground::new(bottom, granules, below.ground.map);
                 // SAFETY: the map covers what lies below, and has room.
-                unsafe { joined.map.lengthen(below.granules, granules) };
-                self.replace(&[Some(below)], joined, fresh);
+                unsafe { ground.map.lengthen(below.ground.granules(), granules) };
+                self.replace([Some(below), None], Segment { ground, handed, ..below }, fresh);
                 // SAFETY: the new granules belong to nothing yet.
-                unsafe { self.release(&joined, first, fresh) };
+                unsafe { self.release(ground, first, fresh) };
                 return Some(());
             }
         }
-        let (map, own) = self.new_map(&joined, first, fresh)?;
-        joined.map = map;
+        let new = self.new_map(Ground::new(bottom, granules, BoundaryMap::NONE), first, fresh)?;
+        let ground = new.ground;
         // SAFETY: the new map has no marks yet; those of the old ones move by the distance of the segments, and the new map's
         // own come into memory that had none.
         unsafe {
             if let Some(below) = below {
-                map.copy_blocks(&below.map, below.granules, 0);
+                ground.map.copy_blocks(&below.ground.map, below.ground.granules(), 0);
             }
             if let Some(above) = above {
-                map.copy_blocks(&above.map, above.granules, joined.position(above.start.addr().get()));
+                let offset = ground.position(above.ground.address());
+                ground.map.copy_blocks(&above.ground.map, above.ground.granules(), offset);
             }
-            if own != 0 {
-                map.flip_block(first, first + own - 1);
+            if new.own != 0 {
+                ground.map.flip_block(first, first + new.own - 1);
             }
         }
-        self.replace(&[below, above], joined, fresh);
+        let joined =
+            Segment { ground, map_block: new.block, map_capacity: new.capacity, handed, exposed: true };
+        self.replace([below, above], joined, fresh);
         // SAFETY: what the new map left belongs to nothing yet; the old maps are blocks of the heap, without use now.
         unsafe {
-            if own < fresh {
-                self.release(&joined, first + own, fresh - own);
+            if new.own < fresh {
+                self.release(ground, first + new.own, fresh - new.own);
             }
             for old in [below, above].into_iter().flatten() {
-                let layout = map_layout(old.map.capacity())?;
-                self.dealloc(old.map.place(), layout);
+                self.dealloc(old.map_block, map_layout(old.map_capacity)?);
             }
         }
         Some(())
     }
 
-    /// Makes the map of a joined segment, and returns it with the number of granules that it takes of the `fresh` ones
-    /// from `first` on.
-    fn new_map(&mut self, joined: &Segment, first: usize, fresh: usize) -> Option<(BoundaryMap, usize)> {
-        for capacity in [joined.granules + joined.granules / 2, joined.granules] {
+    /// Makes the map of a joined segment, in the `fresh` granules from `first` on or in a block of the heap.
+    fn new_map(&mut self, ground: Ground, first: usize, fresh: usize) -> Option<NewMap> {
+        let granules = ground.granules();
+        let (start, roomy) = (ground.start, granules + granules / 2);
+        // SAFETY (of both uses): the place is long enough for the map, aligned to a granule, and the map's.
+        let new = |block, capacity, own| NewMap {
+            ground: Ground::new(start, granules, unsafe { BoundaryMap::create(block, capacity, granules) }),
+            block,
+            capacity,
+            own,
+        };
+        for capacity in [roomy, granules] {
             let own = BoundaryMap::granules_for(capacity).max(I::SHORTEST);
             if own <= fresh {
                 let own = if fresh - own < I::SHORTEST { fresh } else { own };
-                // SAFETY: the new granules are the heap's, and belong to nothing yet.
-                let map = unsafe { BoundaryMap::create(joined.place(first), capacity, joined.granules) };
-                return Some((map, own));
+                // SAFETY: the new granules lie in the joined span.
+                return Some(new(unsafe { ground.place(first) }, capacity, own));
             }
         }
-        let capacity = joined.granules + joined.granules / 2;
-        let place = self.alloc(map_layout(capacity)?).ok()?;
-        // SAFETY: the block is long enough, and aligned to a granule.
-        Some((unsafe { BoundaryMap::create(place, capacity, joined.granules) }, 0))
+        let block = self.alloc(map_layout(roomy)?).ok()?;
+        Some(new(block, roomy, 0))
     }
 
     /// Notes `joined` in place of the segments that it is made of and `fresh` new granules.
-    fn replace(&mut self, old: &[Option<Segment>], joined: Segment, fresh: usize) {
-        for segment in old.iter().flatten() {
-            self.segments.remove(segment.start.addr().get());
+    fn replace(&mut self, old: [Option<Segment>; 2], joined: Segment, fresh: usize) {
+        for segment in old.into_iter().flatten() {
+            self.segments.remove(segment.ground.address());
         }
         self.segments.insert(joined);
         self.total += fresh;
-        self.current = Segment::NONE;
+        self.current = Ground::NONE;
     }
 
     /// Goes on in a longer table of segments, if it is about to be full and there is room.

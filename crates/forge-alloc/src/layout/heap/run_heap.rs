@@ -15,7 +15,7 @@
 //!   their length at both ends.
 //! - (I3) A block for a layout is as long as [`Need`] says, or longer by less than a run.
 //! - (I4) `total` is the number of granules of the segments, `free` that of the runs.
-//! - (I5) `current` is a copy of an entry of the table, or no segment.
+//! - (I5) `current` is the ground of an entry of the table, or none.
 //!
 //! # Operations
 //!
@@ -39,7 +39,7 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::{AllocResult, HeapError, is_aligned};
 
-use super::segment::{Segment, Segments};
+use super::segment::{Ground, Segments};
 use crate::raw::boundary::{GRANULE, REACH};
 use crate::raw::run::{length_before, set_lengths};
 
@@ -128,7 +128,7 @@ pub(crate) unsafe trait RunIndex {
 /// A heap over an index of its free runs.
 #[derive(Debug)]
 pub(crate) struct RunHeap<I> {
-    pub(crate) current: Segment,
+    pub(crate) current: Ground,
     pub(crate) index: I,
     pub(crate) free: usize,
     pub(crate) total: usize,
@@ -142,7 +142,7 @@ unsafe impl<I: Sync> Sync for RunHeap<I> {}
 
 /// A block as the marks show it.
 struct Found {
-    segment: Segment,
+    ground: Ground,
     first: usize,
     granules: usize,
 }
@@ -150,7 +150,7 @@ struct Found {
 impl<I: RunIndex> RunHeap<I> {
     /// Returns the heap without memory.
     pub(crate) const fn new(index: I) -> Self {
-        Self { current: Segment::NONE, index, free: 0, total: 0, segments: Segments::new() }
+        Self { current: Ground::NONE, index, free: 0, total: 0, segments: Segments::new() }
     }
 
     /// Returns a block of at least `layout.size()` bytes.
@@ -158,33 +158,37 @@ impl<I: RunIndex> RunHeap<I> {
     /// # Errors
     ///
     /// [`HeapError::InvalidParam`] for a zero size, [`HeapError::NoMemory`] if the index finds no run.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn alloc(&mut self, layout: Layout) -> AllocResult<NonNull<u8>> {
         if layout.size() == 0 {
             return Err(HeapError::InvalidParam);
         }
-        let need = Need::of(layout, I::SHORTEST);
-        let (run, granules) = self.index.take(need).ok_or(HeapError::NoMemory)?;
+        self.take(Need::of(layout, I::SHORTEST)).ok_or(HeapError::NoMemory)
+    }
+
+    /// Takes a block from a run.
+    #[inline]
+    fn take(&mut self, need: Need) -> Option<NonNull<u8>> {
+        let (run, granules) = self.index.take(need)?;
         let address = run.addr().get();
-        let segment = self.segment_of(address).ok_or(HeapError::NoMemory)?;
-        let (position, front) = (segment.position(address), need.front(address, I::SHORTEST));
+        let ground = self.ground_of(address)?;
+        let (position, front) = (ground.position(address), need.front(address, I::SHORTEST));
         let behind = granules - front - need.granules;
-        let (first, end) = (position + front, position + front + need.granules);
+        let first = position + front;
+        // What is too short for a run becomes part of the block (I3).
+        let taken = if behind < I::SHORTEST { need.granules + behind } else { need.granules };
+        self.free -= taken;
         // SAFETY: the run is `granules` long and fits, and is the heap's since the index gave it away (I2). The block and
-        // what is left on both sides are parts of it; what is too short for a run becomes part of the block (I3).
+        // what is left on both sides are parts of it.
         unsafe {
+            ground.map.flip_block(first, first + taken - 1);
             if front != 0 {
-                self.insert(&segment, position, front);
+                self.insert(ground, position, front);
             }
-            if behind < I::SHORTEST {
-                segment.map.flip_block(first, end + behind - 1);
-                self.free -= need.granules + behind;
-            } else {
-                segment.map.flip_block(first, end - 1);
-                self.free -= need.granules;
-                self.insert(&segment, end, behind);
+            if behind >= I::SHORTEST {
+                self.insert(ground, first + taken, behind);
             }
-            Ok(segment.place(first))
+            Some(ground.place(first))
         }
     }
 
@@ -199,8 +203,8 @@ impl<I: RunIndex> RunHeap<I> {
         // SAFETY: the caller promises a live block.
         unsafe {
             let Some(block) = self.locate(pos, Need::of(layout, I::SHORTEST).granules) else { return };
-            block.segment.map.flip_block(block.first, block.first + block.granules - 1);
-            self.release(&block.segment, block.first, block.granules);
+            block.ground.map.flip_block(block.first, block.first + block.granules - 1);
+            self.release(block.ground, block.first, block.granules);
         }
     }
 
@@ -238,24 +242,24 @@ impl<I: RunIndex> RunHeap<I> {
         // becomes a run.
         unsafe {
             let Some(block) = self.locate(pos, Need::of(old, I::SHORTEST).granules) else { return false };
-            let (segment, end) = (block.segment, block.first + block.granules);
+            let (ground, end) = (block.ground, block.first + block.granules);
             if need <= block.granules && block.granules - need < I::SHORTEST {
                 return true;
             }
-            let behind = self.run_at(&segment, end);
+            let behind = self.run_at(ground, end);
             if need > block.granules + behind {
                 return false;
             }
             if behind != 0 {
-                self.index.remove(segment.place(end), behind);
+                self.index.remove(ground.place(end), behind);
             }
             let (room, new_end) = (block.granules + behind, block.first + need);
             let rest = room - need;
             let granules = if rest < I::SHORTEST { room } else { need };
-            segment.map.move_last(block.first, end - 1, block.first + granules - 1);
+            ground.map.move_last(block.first, end - 1, block.first + granules - 1);
             self.free = self.free + block.granules - granules;
             if rest >= I::SHORTEST {
-                self.insert(&segment, new_end, rest);
+                self.insert(ground, new_end, rest);
             }
         }
         true
@@ -267,25 +271,26 @@ impl<I: RunIndex> RunHeap<I> {
             return false;
         }
         let Some(segment) = self.segments.find(address) else { return false };
-        let (first, need) = (segment.position(address), Need::of(layout, I::SHORTEST).granules);
+        let (ground, need) = (segment.ground, Need::of(layout, I::SHORTEST).granules);
+        let first = ground.position(address);
         // SAFETY: the address lies in the segment, and behind the first granule of a block is another.
         unsafe {
-            segment.map.is_first(first)
-                && (need..need + I::SHORTEST).contains(&(segment.map.next_mark(first + 1) - first + 1))
+            ground.map.is_first(first)
+                && (need..need + I::SHORTEST).contains(&(ground.map.next_mark(first + 1) - first + 1))
                 && !self.segments.is_bookkeeping(address)
         }
     }
 
-    /// Returns the segment with an address. O(1) if it is the last one that was asked for, and O(log segments) otherwise.
+    /// Returns the ground with an address. O(1) if it is the last one that was asked for, and O(log segments) otherwise.
     #[inline(always)]
-    fn segment_of(&mut self, address: usize) -> Option<Segment> {
-        if self.current.contains(address) { Some(self.current) } else { self.other_segment_of(address) }
+    fn ground_of(&mut self, address: usize) -> Option<Ground> {
+        if self.current.contains(address) { Some(self.current) } else { self.other_ground_of(address) }
     }
 
     #[cold]
     #[inline(never)]
-    fn other_segment_of(&mut self, address: usize) -> Option<Segment> {
-        self.current = *self.segments.find(address)?;
+    fn other_ground_of(&mut self, address: usize) -> Option<Ground> {
+        self.current = self.segments.find(address)?.ground;
         Some(self.current)
     }
 
@@ -297,12 +302,18 @@ impl<I: RunIndex> RunHeap<I> {
     #[inline(always)]
     unsafe fn locate(&mut self, pos: NonNull<u8>, need: usize) -> Option<Found> {
         let address = pos.addr().get();
-        let segment = self.segment_of(address)?;
-        let first = segment.position(address);
+        let ground = self.ground_of(address)?;
+        let first = ground.position(address);
         // SAFETY: the block has at least `need` granules, and the last of them is marked, or one of the next (I3).
-        let more = unsafe { segment.map.gap_after(first + need - 1) };
+        let more = unsafe {
+            if I::SHORTEST == 2 {
+                usize::from(!ground.map.is_marked(first + need - 1))
+            } else {
+                ground.map.gap_after(first + need - 1)
+            }
+        };
         debug_assert!(more < I::SHORTEST);
-        Some(Found { segment, first, granules: need + more })
+        Some(Found { ground, first, granules: need + more })
     }
 
     /// Makes free granules a run, together with the runs that they touch. O(1), and the index.
@@ -311,27 +322,27 @@ impl<I: RunIndex> RunHeap<I> {
     ///
     /// The granules belong to no block and no run of the segment.
     #[inline(always)]
-    pub(crate) unsafe fn release(&mut self, segment: &Segment, first: usize, granules: usize) {
+    pub(crate) unsafe fn release(&mut self, ground: Ground, first: usize, granules: usize) {
         self.free += granules;
         let (mut start, mut length) = (first, granules);
         // SAFETY: what lies between marks and touches the granules is a run (I1), which the index holds with its length,
         // and which has its length at its end where the marks do not show it (I2).
         unsafe {
-            let behind = self.run_at(segment, first + granules);
+            let behind = self.run_at(ground, first + granules);
             if behind != 0 {
-                self.index.remove(segment.place(first + granules), behind);
+                self.index.remove(ground.place(first + granules), behind);
                 length += behind;
             }
-            let mut before = segment.map.gap_before(first);
+            let mut before = ground.map.gap_before(first);
             if before != 0 {
                 if before == REACH {
-                    before = length_before(segment.place(first));
+                    before = length_before(ground.place(first));
                 }
                 start -= before;
                 length += before;
-                self.index.remove(segment.place(start), before);
+                self.index.remove(ground.place(start), before);
             }
-            self.insert(segment, start, length);
+            self.insert(ground, start, length);
         }
     }
 
@@ -341,11 +352,11 @@ impl<I: RunIndex> RunHeap<I> {
     ///
     /// The position is behind a block, or behind granules that belong to nothing.
     #[inline(always)]
-    unsafe fn run_at(&self, segment: &Segment, position: usize) -> usize {
+    unsafe fn run_at(&self, ground: Ground, position: usize) -> usize {
         // SAFETY: what is not marked there is a run (I1), with its length where the marks do not show it (I2).
         unsafe {
-            let gap = segment.map.gap_after(position);
-            if gap == REACH { crate::raw::run::length(segment.place(position)) } else { gap }
+            let gap = ground.map.gap_after(position);
+            if gap == REACH { crate::raw::run::length(ground.place(position)) } else { gap }
         }
     }
 
@@ -355,10 +366,10 @@ impl<I: RunIndex> RunHeap<I> {
     ///
     /// The granules belong to no block and no run of the segment, touch no run, and are at least as many as the shortest.
     #[inline(always)]
-    unsafe fn insert(&mut self, segment: &Segment, first: usize, granules: usize) {
-        // SAFETY: the granules lie in the segment, and nobody else uses them.
+    unsafe fn insert(&mut self, ground: Ground, first: usize, granules: usize) {
+        // SAFETY: the granules lie in the ground, and nobody else uses them.
         unsafe {
-            let run = segment.place(first);
+            let run = ground.place(first);
             if granules >= REACH {
                 set_lengths(run, granules);
             }
@@ -376,10 +387,10 @@ impl<I: RunIndex> RunHeap<I> {
             let granules = block.size / GRANULE;
             total += granules;
             assert!(granules >= I::SHORTEST, "a block or run is too short: {block:?}");
-            let segment = self.segments.find(block.address);
+            let segment = self.segments.find(block.address).map(|segment| segment.ground);
             assert!(segment.is_some());
             if let Some(segment) = segment {
-                let touches = last == Some(block.address) && segment.start.addr().get() != block.address;
+                let touches = last == Some(block.address) && segment.address() != block.address;
                 assert!(!(block.free && touches), "two runs touch: {block:?}");
                 let first = segment.position(block.address);
                 // SAFETY: these are positions of the segment, and a run of this length has its lengths.
@@ -402,7 +413,7 @@ impl<I: RunIndex> RunHeap<I> {
         assert_eq!((self.total, self.free), (total, free));
         self.index.check(&mut |run, granules| {
             let address = run.addr().get();
-            let segment = self.segments.find(address);
+            let segment = self.segments.find(address).map(|segment| segment.ground);
             assert!(segment.is_some(), "the index holds what is no memory of the heap");
             if let Some(segment) = segment {
                 let first = segment.position(address);
@@ -416,6 +427,5 @@ impl<I: RunIndex> RunHeap<I> {
             runs -= 1;
         });
         assert_eq!(runs, 0, "the index lacks a run");
-        let _ = self.segments.find(self.current.start.addr().get());
     }
 }

@@ -8,7 +8,8 @@
 //!
 //! # Invariants
 //!
-//! - (I1) `start` is aligned to a granule and carries provenance over the granules of the segment.
+//! - (I1) `start` is aligned to a granule and carries provenance over the granules of the segment; the map is that of these
+//!   granules.
 //! - (I2) The entries are sorted by address, and what was handed over of them is disjoint.
 //! - (I3) The entries lie in `inline` until there is a spilled table, and then there.
 //!
@@ -36,50 +37,49 @@ use crate::raw::boundary::{BoundaryMap, GRANULE};
 /// How many segments need no table in memory of the heap.
 const INLINE: usize = 4;
 
-/// A span under one map.
+/// A span of granules and its marks: what an operation on a block needs.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Segment {
+pub(crate) struct Ground {
     pub(crate) start: NonNull<u8>,
-    pub(crate) granules: usize,
+    bytes: usize,
     pub(crate) map: BoundaryMap,
-    /// What was handed over, with the scraps.
-    pub(crate) handed: (usize, usize),
-    /// Whether it was handed over as addresses, so that a block may lie across its edge.
-    pub(crate) exposed: bool,
 }
 
-impl Segment {
-    /// The segment without bytes.
-    pub(crate) const NONE: Self = Self {
-        start: NonNull::dangling(),
-        granules: 0,
-        map: BoundaryMap::NONE,
-        handed: (0, 0),
-        exposed: false,
-    };
+impl Ground {
+    /// The ground without bytes.
+    pub(crate) const NONE: Self = Self { start: NonNull::dangling(), bytes: 0, map: BoundaryMap::NONE };
+
+    /// Returns the `granules` granules from `start` on, with their marks. O(1).
+    pub(crate) const fn new(start: NonNull<u8>, granules: usize, map: BoundaryMap) -> Self {
+        Self { start, bytes: granules * GRANULE, map }
+    }
+
+    /// Returns the number of its granules. O(1).
+    pub(crate) const fn granules(&self) -> usize {
+        self.bytes / GRANULE
+    }
+
+    /// Returns the address of its first byte. O(1).
+    #[inline(always)]
+    pub(crate) fn address(&self) -> usize {
+        self.start.addr().get()
+    }
 
     /// Returns the address behind its last granule. O(1).
     pub(crate) fn end(&self) -> usize {
-        self.start.addr().get() + self.granules * GRANULE
+        self.address() + self.bytes
     }
 
-    /// Returns the distance of an address from the start in bytes, which is a multiple of the address space if it lies
-    /// before. O(1).
-    #[inline(always)]
-    fn offset(&self, address: usize) -> usize {
-        address.wrapping_sub(self.start.addr().get())
-    }
-
-    /// Returns whether an address lies in the segment. O(1).
+    /// Returns whether an address lies in it. O(1).
     #[inline(always)]
     pub(crate) fn contains(&self, address: usize) -> bool {
-        self.offset(address) < self.granules * GRANULE
+        address.wrapping_sub(self.address()) < self.bytes
     }
 
-    /// Returns the position of the granule with an address of the segment. O(1).
+    /// Returns the position of the granule with an address that lies in it. O(1).
     #[inline(always)]
     pub(crate) fn position(&self, address: usize) -> usize {
-        self.offset(address) / GRANULE
+        address.wrapping_sub(self.address()) / GRANULE
     }
 
     /// Returns the place of a granule. O(1).
@@ -92,6 +92,30 @@ impl Segment {
         // SAFETY: the granule lies in the span of `start`, or it is one past the end (I1).
         unsafe { self.start.add(position * GRANULE) }
     }
+}
+
+/// A span under one map, and how it came about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment {
+    pub(crate) ground: Ground,
+    /// The block that the map is in, and how many granules the map could cover.
+    pub(crate) map_block: NonNull<u8>,
+    pub(crate) map_capacity: usize,
+    /// The addresses that were handed over, with the scraps.
+    pub(crate) handed: (usize, usize),
+    /// Whether it was handed over as addresses, so that a block may lie across its edge.
+    pub(crate) exposed: bool,
+}
+
+impl Segment {
+    /// The segment without bytes.
+    pub(crate) const NONE: Self = Self {
+        ground: Ground::NONE,
+        map_block: NonNull::dangling(),
+        map_capacity: 0,
+        handed: (0, 0),
+        exposed: false,
+    };
 }
 
 /// All segments of a heap.
@@ -130,8 +154,8 @@ impl Segments {
     /// Returns the segment with an address. O(log segments).
     pub(crate) fn find(&self, address: usize) -> Option<&Segment> {
         let segments = self.as_slice();
-        let above = segments.partition_point(|segment| segment.start.addr().get() <= address);
-        segments.get(above.wrapping_sub(1)).filter(|segment| segment.contains(address))
+        let above = segments.partition_point(|segment| segment.ground.address() <= address);
+        segments.get(above.wrapping_sub(1)).filter(|segment| segment.ground.contains(address))
     }
 
     /// Returns whether a span overlaps one that was handed over. O(segments).
@@ -172,8 +196,8 @@ impl Segments {
 
     /// Notes a segment. O(segments). The caller has checked that there is [room](Self::has_room) and no overlap.
     pub(crate) fn insert(&mut self, segment: Segment) {
-        let start = segment.start.addr();
-        let index = self.as_slice().partition_point(|other| other.start.addr() < start);
+        let start = segment.ground.address();
+        let index = self.as_slice().partition_point(|other| other.ground.address() < start);
         let len = self.len + 1;
         if let Some(rest) = self.entries().get_mut(index..len) {
             rest.rotate_right(1);
@@ -186,8 +210,7 @@ impl Segments {
 
     /// Forgets the segment that starts at an address. O(segments).
     pub(crate) fn remove(&mut self, start: usize) {
-        let Some(index) = self.as_slice().iter().position(|segment| segment.start.addr().get() == start)
-        else {
+        let Some(index) = self.as_slice().iter().position(|segment| segment.ground.address() == start) else {
             return;
         };
         let len = self.len;
@@ -200,6 +223,6 @@ impl Segments {
     /// Returns whether the block at an address is bookkeeping of the heap and not of a user. O(segments).
     pub(crate) fn is_bookkeeping(&self, address: usize) -> bool {
         self.spilled.is_some_and(|table| table.addr().get() == address)
-            || self.as_slice().iter().any(|segment| segment.map.place().addr().get() == address)
+            || self.as_slice().iter().any(|segment| segment.map_block.addr().get() == address)
     }
 }

@@ -13,11 +13,11 @@
 //!
 //! # Invariants
 //!
-//! - (I1) Every run is in the list of its class, [`Class::of`] its length; the last class also has all longer runs.
+//! - (I1) Every run is in the list of the class of its length; the last class also has all longer runs.
 //! - (I2) The bit of a class is set exactly if its list is not empty, and the bit of a first level exactly if one of its
 //!   classes is not empty.
 //! - (I3) The link to the previous run is valid in all runs but the head of a list.
-//! - (I4) A run of `SECOND` granules or more has its length at its beginning.
+//! - (I4) A run of `2 * SECOND` granules or more has its length at its beginning.
 //!
 //! # Operations
 //!
@@ -105,22 +105,13 @@ impl<const FIRST: usize, const SECOND: usize> Tlsf<FIRST, SECOND> {
 
 super::byte_heap!([const FIRST: usize, const SECOND: usize] Tlsf<FIRST, SECOND>);
 
-/// A class of lengths.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Class {
-    first: usize,
-    second: usize,
-}
-
-/// Returns the class of runs of `granules` granules in levels of `SECOND` classes, not bounded above. O(1).
+/// Returns the class of runs of `granules` granules in levels of `SECOND` classes, not bounded above: its first level times
+/// `SECOND`, plus its place there. O(1).
 #[inline(always)]
-const fn class_of<const SECOND: usize>(granules: usize) -> Class {
-    // The bit that decides the level: lengths below SECOND are all of level 0.
+const fn class_of<const SECOND: usize>(granules: usize) -> usize {
+    // Lengths below SECOND are all of level 0; above, the bits below the highest one say the place, and it adds a level.
     let log = (granules | SECOND).ilog2() - SECOND.ilog2();
-    if granules < SECOND {
-        return Class { first: 0, second: granules };
-    }
-    Class { first: log as usize + 1, second: (granules >> log) % SECOND }
+    log as usize * SECOND + (granules >> log)
 }
 
 /// The runs by class.
@@ -155,11 +146,17 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
         Self { nonempty: 0, nonempty_in: [0; FIRST], heads: [[None; SECOND]; FIRST] }
     }
 
+    /// The class of the longest runs.
+    const LAST: usize = FIRST * SECOND - 1;
+
+    /// The first class with runs of more than one length.
+    const COARSE: usize = 2 * SECOND;
+
     /// Returns the class of a length, which is the last one for all that are too long. O(1).
     #[inline(always)]
-    fn class(granules: usize) -> Class {
+    fn class(granules: usize) -> usize {
         let class = class_of::<SECOND>(granules);
-        if class.first < FIRST { class } else { Class { first: FIRST - 1, second: SECOND - 1 } }
+        if class > Self::LAST { Self::LAST } else { class }
     }
 
     /// Returns the length of a run of a class. O(1).
@@ -168,36 +165,36 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     ///
     /// The run is in the list of the class.
     #[inline(always)]
-    unsafe fn length_in(run: NonNull<u8>, class: Class) -> usize {
+    unsafe fn length_in(run: NonNull<u8>, class: usize) -> usize {
         // SAFETY: the class says its length, or the run has it at its beginning (I4).
-        if class.first == 0 { class.second } else { unsafe { length(run) } }
+        if class < Self::COARSE { class } else { unsafe { length(run) } }
     }
 
-    /// Returns the first class that is not empty, from a second level of a first level on. O(1).
+    /// Returns the first class from this one on that is not empty. O(1).
     #[inline(always)]
-    fn from(&self, class: Class) -> Option<Class> {
-        let here = self.nonempty_in.get(class.first)? & (usize::MAX << (class.second % SECOND));
+    fn from(&self, class: usize) -> Option<usize> {
+        let first = class / SECOND;
+        let here = self.nonempty_in.get(first)? & (usize::MAX << (class % SECOND));
         if here != 0 {
-            return Some(Class { first: class.first, second: here.trailing_zeros() as usize });
+            return Some(first * SECOND + here.trailing_zeros() as usize);
         }
         // Shifted twice, since a shift by a whole word is none.
-        let above = self.nonempty & (usize::MAX << class.first << 1);
-        let first = above.trailing_zeros() as usize;
-        let second = self.nonempty_in.get(first)?.trailing_zeros() as usize;
-        Some(Class { first, second })
-    }
-
-    /// Returns the class after this one, or a class past the last one. O(1).
-    #[inline(always)]
-    fn after(class: Class) -> Class {
-        let second = (class.second + 1) % SECOND;
-        Class { first: class.first + usize::from(second == 0), second }
+        let first = (self.nonempty & (usize::MAX << first << 1)).trailing_zeros() as usize;
+        Some(first * SECOND + self.nonempty_in.get(first)?.trailing_zeros() as usize)
     }
 
     /// Returns the head of a class. O(1).
     #[inline(always)]
-    fn head(&mut self, class: Class) -> Option<&mut Link> {
-        self.heads.get_mut(class.first)?.get_mut(class.second)
+    fn head(&self, class: usize) -> Link {
+        self.heads.as_flattened().get(class).copied().flatten()
+    }
+
+    /// Sets the head of a class. O(1).
+    #[inline(always)]
+    fn set_head(&mut self, class: usize, link: Link) {
+        if let Some(head) = self.heads.as_flattened_mut().get_mut(class) {
+            *head = link;
+        }
     }
 
     /// Takes a run out of the list of its class. O(1).
@@ -206,53 +203,47 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     ///
     /// The run is in that list.
     #[inline(always)]
-    unsafe fn unlink(&mut self, run: NonNull<u8>, class: Class) {
+    unsafe fn unlink(&mut self, run: NonNull<u8>, class: usize) {
         // SAFETY: the run is in the list, so its links are those of the list; only the head lacks the one before (I3).
         unsafe {
-            let after = next(run);
-            let Some(head) = self.head(class) else { return };
-            if *head != Some(run) {
-                let before = prev(run);
-                if let Some(before) = before {
-                    set_next(before, after);
-                }
-                if let Some(after) = after {
-                    set_prev(after, before);
-                }
-                return;
+            if self.head(class) == Some(run) {
+                return self.unlink_head(run, class);
             }
-            *head = after;
-        }
-        if self.heads.get(class.first).and_then(|heads| heads.get(class.second)) == Some(&None) {
-            self.note_empty(class);
-        }
-    }
-
-    /// Clears the bit of a class, and that of its level with the last one (I2). O(1).
-    #[inline(always)]
-    fn note_empty(&mut self, class: Class) {
-        if let Some(level) = self.nonempty_in.get_mut(class.first) {
-            *level &= !(1 << class.second);
-            if *level == 0 {
-                self.nonempty &= !(1 << class.first);
+            let (before, after) = (prev(run), next(run));
+            if let Some(before) = before {
+                set_next(before, after);
+            }
+            if let Some(after) = after {
+                set_prev(after, before);
             }
         }
     }
 
-    /// Returns the head of a class if it fits.
+    /// Takes the head out of the list of its class. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The run is the head of that list.
     #[inline(always)]
-    fn head_that_fits(&mut self, class: Class, need: Need) -> Option<(NonNull<u8>, usize)> {
-        let run = (*self.head(class)?)?;
-        // SAFETY: the run is in the list of the class.
-        let granules = unsafe { Self::length_in(run, class) };
-        need.fits(run.addr().get(), granules, Self::SHORTEST).then_some((run, granules))
+    unsafe fn unlink_head(&mut self, run: NonNull<u8>, class: usize) {
+        // SAFETY: the run is in the list.
+        let after = unsafe { next(run) };
+        self.set_head(class, after);
+        if after.is_none() {
+            if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
+                *level &= !(1 << (class % SECOND));
+                if *level == 0 {
+                    self.nonempty &= !(1 << (class / SECOND));
+                }
+            }
+        }
     }
 
-    /// Returns one of the first runs of a class, if one of them fits. O(1).
-    #[inline]
-    fn try_class(&mut self, class: Class, need: Need) -> Option<(NonNull<u8>, usize)> {
-        let mut link = *self.head(class)?;
-        for _ in 0..TRIES {
+    /// Returns one of the first `tries` runs of a class, if one of them fits. O(1).
+    #[inline(always)]
+    fn try_class(&self, class: usize, need: Need, tries: usize) -> Option<(NonNull<u8>, usize)> {
+        let mut link = self.head(class);
+        for _ in 0..tries {
             let run = link?;
             // SAFETY: the run is in the list of the class.
             let granules = unsafe { Self::length_in(run, class) };
@@ -265,27 +256,29 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
         None
     }
 
-    /// Returns a run that fits, with its class. O(1).
-    #[inline(always)]
-    fn find(&mut self, need: Need) -> Option<(NonNull<u8>, usize, Class)> {
+    /// Takes a run of a class that has several lengths, or of one of the alignments that not every run has. O(1).
+    #[inline(never)]
+    fn take_among(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
         let own = Self::class(need.granules);
-        if own.first <= 1 && need.align == GRANULE {
-            // All runs of these classes are as long as the class says.
-            let class = self.from(own)?;
-            let run = (*self.head(class)?)?;
-            // SAFETY: the run is in the list of the class.
-            return Some((run, unsafe { Self::length_in(run, class) }, class));
-        }
-        if let Some((run, granules)) = self.try_class(own, need) {
+        let (run, granules, class) = self.find_among(own, need)?;
+        // SAFETY: the run was found in that list.
+        unsafe { self.unlink(run, class) };
+        Some((run, granules))
+    }
+
+    /// Returns a run that fits, its length and its class. O(1).
+    #[inline(always)]
+    fn find_among(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
+        if let Some((run, granules)) = self.try_class(own, need, TRIES) {
             return Some((run, granules, own));
         }
-        let class = self.from(Self::after(own))?;
-        if let Some((run, granules)) = self.head_that_fits(class, need) {
+        let class = self.from(own + 1)?;
+        if let Some((run, granules)) = self.try_class(class, need, 1) {
             return Some((run, granules, class));
         }
-        let padded = Self::class(need.anywhere(Self::SHORTEST));
-        let class = self.from(Self::after(padded))?;
-        self.head_that_fits(class, need).map(|(run, granules)| (run, granules, class))
+        // Every run from the class after that of the padded length on fits.
+        let class = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1)?;
+        self.try_class(class, need, 1).map(|(run, granules)| (run, granules, class))
     }
 }
 
@@ -297,23 +290,21 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
     #[inline(always)]
     unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
         let class = Self::class(granules);
-        let Some(head) = self.heads.get_mut(class.first).and_then(|heads| heads.get_mut(class.second)) else {
-            return;
-        };
+        let head = self.head(class);
         // SAFETY: the run is the index's, and long enough for what is written; so was the head when it was inserted.
         unsafe {
-            if class.first > 0 {
+            if class >= Self::COARSE {
                 set_length(run, granules);
             }
-            set_next(run, *head);
-            if let Some(head) = *head {
+            set_next(run, head);
+            if let Some(head) = head {
                 set_prev(head, Some(run));
             }
         }
-        *head = Some(run);
-        self.nonempty |= 1 << class.first;
-        if let Some(level) = self.nonempty_in.get_mut(class.first) {
-            *level |= 1 << class.second;
+        self.set_head(class, Some(run));
+        self.nonempty |= 1 << (class / SECOND);
+        if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
+            *level |= 1 << (class % SECOND);
         }
     }
 
@@ -325,19 +316,25 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
 
     #[inline(always)]
     fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
-        let (run, granules, class) = self.find(need)?;
-        // SAFETY: the run was found in that list.
-        unsafe { self.unlink(run, class) };
-        Some((run, granules))
+        if need.granules >= Self::COARSE || need.align != GRANULE {
+            return self.take_among(need);
+        }
+        // Every run of these classes is as long as the class says, so the first one of the first class that has any fits.
+        let class = self.from(need.granules)?;
+        let run = self.head(class)?;
+        // SAFETY: the run is the head of the class.
+        unsafe {
+            let granules = Self::length_in(run, class);
+            self.unlink_head(run, class);
+            Some((run, granules))
+        }
     }
 
     fn largest(&self) -> usize {
         let Some(first) = self.nonempty.checked_ilog2() else { return 0 };
         let level = self.nonempty_in.get(first as usize).copied().unwrap_or(0);
-        let class = Class { first: first as usize, second: level.checked_ilog2().unwrap_or(0) as usize };
-        let mut link =
-            self.heads.get(class.first).and_then(|heads| heads.get(class.second)).copied().flatten();
-        let mut largest = 0;
+        let class = first as usize * SECOND + level.checked_ilog2().unwrap_or(0) as usize;
+        let (mut link, mut largest) = (self.head(class), 0);
         // What is not among the runs that a request tries is served from the class below at most.
         for _ in 0..TRIES {
             let Some(run) = link else { break };
@@ -352,24 +349,22 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
 
     #[cfg(any(test, debug_assertions))]
     fn check(&self, visit: &mut dyn FnMut(NonNull<u8>, usize)) {
-        for first in 0..FIRST {
-            let level = self.nonempty_in[first];
-            assert_eq!(self.nonempty >> first & 1 != 0, level != 0);
-            for second in 0..SECOND {
-                let class = Class { first, second };
-                let mut link = self.heads[first][second];
-                let mut before = None;
-                assert_eq!(level >> second & 1 != 0, link.is_some());
-                while let Some(run) = link {
-                    // SAFETY: the run is in the list of the class.
-                    unsafe {
-                        let granules = Self::length_in(run, class);
-                        assert!(Self::class(granules) == class);
-                        assert!(before.is_none() || prev(run) == before);
-                        visit(run, granules);
-                        before = Some(run);
-                        link = next(run);
-                    }
+        for (first, level) in self.nonempty_in.iter().enumerate() {
+            assert_eq!(self.nonempty >> first & 1 != 0, *level != 0);
+        }
+        for (class, head) in self.heads.as_flattened().iter().enumerate() {
+            let (mut link, mut before) = (*head, None);
+            let level = self.nonempty_in.get(class / SECOND).copied().unwrap_or(0);
+            assert_eq!(level >> (class % SECOND) & 1 != 0, link.is_some());
+            while let Some(run) = link {
+                // SAFETY: the run is in the list of the class.
+                unsafe {
+                    let granules = Self::length_in(run, class);
+                    assert_eq!(Self::class(granules), class);
+                    assert!(before.is_none() || prev(run) == before);
+                    visit(run, granules);
+                    before = Some(run);
+                    link = next(run);
                 }
             }
         }
