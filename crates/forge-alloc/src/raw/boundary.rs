@@ -5,7 +5,7 @@
 //!   marks        1 0 0 1   0 0 0 0 0 0   1 1   1 0 1
 //!
 //!   memory of the map, in words:
-//!   | .. straddles of words 1, 0 | all ones | marks of granules 0, 1, .. | 1: end | one more |
+//!   | .. straddles of groups 1, 0 | all ones | marks of granules 0, 1, .. | 1: end | one more |
 //!                                           ^ marks
 //! ```
 //!
@@ -17,16 +17,16 @@
 //!   least two granules long.
 //! - (I3) The word before the marks is all ones, and the position behind the last granule is marked: looking for a mark
 //!   from inside the span ends at its edges.
-//! - (I4) The straddle of a word is set exactly if the first mark in that word is the end of a block that began in an
-//!   earlier word.
+//! - (I4) A group is as many words of marks as a word has bits. The straddle of a group is set exactly if the first mark in it
+//!   is the end of a block that began in an earlier group.
 //!
 //! # Operations
 //!
 //! | operation | cost |
 //! |---|---|
-//! | mark or unmark a block, move its end | O(1): two bits, and the straddle |
+//! | mark or unmark a block, move its end | O(1): two bits, and the straddle of a block that leaves its group |
 //! | measure a gap next to a boundary, as far as a word of bits | O(1): two words |
-//! | whether a granule is the first of a block | O(1): one word, and the straddle |
+//! | whether a granule is the first of a block | O(1): the words of one group, and its straddle |
 //! | the next mark | O(distance / word) |
 //!
 //! # Design
@@ -40,7 +40,8 @@
 //!
 //! Marking the blocks and not the runs makes the bits say where the blocks are, which a walk over the heap needs. Two
 //! bits for each granule would tell beginnings from ends at twice the price; counting marks tells them apart as well,
-//! because they alternate, and the straddles make the count start at the word itself.
+//! because they alternate, and the straddles make the count start at the group instead of the span. A group covers 32 KiB, so that few
+//! blocks leave theirs, and only whoever doubts a pointer counts.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;
@@ -50,6 +51,9 @@ pub(crate) const GRANULE: usize = 8;
 
 /// The bits of a word.
 const WORD: usize = usize::BITS as usize;
+
+/// The granules of a group.
+const GROUP: usize = WORD * WORD;
 
 /// How many granules a gap is measured far.
 pub(crate) const REACH: usize = WORD;
@@ -64,9 +68,9 @@ impl BoundaryMap {
     /// The map of no span.
     pub(crate) const NONE: Self = Self { marks: NonNull::dangling() };
 
-    /// Returns the words of straddles, of which there is one for each word of marks, and the word of ones.
+    /// Returns the words of straddles, of which there is one for each group, and the word of ones.
     const fn words_before(capacity: usize) -> usize {
-        capacity / WORD / WORD + 2
+        capacity / GROUP / WORD + 2
     }
 
     /// Returns the words of marks: the last granule may be asked for what is up to a word behind it.
@@ -124,7 +128,7 @@ impl BoundaryMap {
         unsafe { self.marks.add(position / WORD) }
     }
 
-    /// Returns the straddles that hold that of the word of `position`. O(1).
+    /// Returns the straddles that hold that of the group of `position`. O(1).
     ///
     /// # Safety
     ///
@@ -132,7 +136,7 @@ impl BoundaryMap {
     #[inline(always)]
     unsafe fn straddles(&self, position: usize) -> NonNull<usize> {
         // SAFETY: the straddles lie below the word of ones, in descending order.
-        unsafe { self.marks.sub(2 + position / WORD / WORD) }
+        unsafe { self.marks.sub(2 + position / GROUP / WORD) }
     }
 
     /// Inverts one mark. O(1).
@@ -167,12 +171,13 @@ impl BoundaryMap {
     /// Inverts the mark of the last granule of the block that begins at `first`, and the straddle. O(1).
     #[inline(always)]
     unsafe fn flip_last(&self, first: usize, last: usize) {
-        // SAFETY: as for `flip_block`; there is a straddle for each word of marks.
+        // SAFETY: as for `flip_block`; there is a straddle for each group.
         unsafe {
             self.flip(last);
-            let straddles = self.straddles(last);
-            let straddle = usize::from(first / WORD != last / WORD);
-            straddles.write(straddles.read() ^ (straddle << (last / WORD % WORD)));
+            if first / GROUP != last / GROUP {
+                let straddles = self.straddles(last);
+                straddles.write(straddles.read() ^ (1 << (last / GROUP % WORD)));
+            }
         }
     }
 
@@ -209,13 +214,21 @@ impl BoundaryMap {
     /// `position < granules`.
     #[inline]
     pub(crate) unsafe fn is_first(&self, position: usize) -> bool {
-        // SAFETY: the caller promises a position.
-        let (marks, straddles) = unsafe { (self.word(position).read(), self.straddles(position).read()) };
         let bit = 1_usize << (position % WORD);
-        let straddle = straddles >> (position / WORD % WORD) & 1;
-        // Beginnings and ends alternate, and the straddle says with which of them the word begins (I4).
-        let before = (marks & (bit - 1)).count_ones() as usize + straddle;
-        marks & bit != 0 && before % 2 == 0
+        // SAFETY: the caller promises a position; the words of its group up to its own are words of marks.
+        unsafe {
+            let (marks, mut before) = (self.word(position).read(), 0);
+            let mut start = position - position % GROUP;
+            while start < position - position % WORD {
+                before ^= self.word(start).read();
+                start += WORD;
+            }
+            let straddle = self.straddles(position).read() >> (position / GROUP % WORD) & 1;
+            // Beginnings and ends alternate, and the straddle says with which of them the group begins (I4). Whether the
+            // number of bits is odd does not change when words are combined by exclusive or.
+            let ends = (before ^ (marks & (bit - 1))).count_ones() as usize + straddle;
+            marks & bit != 0 && ends % 2 == 0
+        }
     }
 
     /// Returns how many granules right before `position` are not marked, or [`REACH`] if they are that many or more. O(1).

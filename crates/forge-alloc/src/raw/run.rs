@@ -85,7 +85,6 @@ pub(crate) unsafe fn length(run: NonNull<u8>) -> usize {
 /// As [`set_next`], and the run is at least three granules long.
 #[inline(always)]
 pub(crate) unsafe fn set_length(run: NonNull<u8>, granules: usize) {
-    debug_assert!(granules > SHORTEST);
     // SAFETY: the caller promises room and exclusiveness.
     unsafe { run.add(2 * GRANULE).cast::<usize>().write(granules) };
 }

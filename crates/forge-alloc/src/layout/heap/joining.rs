@@ -65,8 +65,8 @@ struct NewMap {
     ground: Ground,
     block: NonNull<u8>,
     capacity: usize,
-    /// How many granules it takes of the new memory.
-    own: usize,
+    /// From where to where it takes granules of the new memory.
+    taken: Option<(usize, usize)>,
 }
 
 /// Returns the layout of the map for `capacity` granules.
@@ -173,7 +173,7 @@ impl<I: RunIndex> RunHeap<I> {
                 return Some(());
             }
         }
-        let new = self.new_map(Ground::new(bottom, granules, BoundaryMap::NONE), first, fresh)?;
+        let new = self.new_map(Ground::new(bottom, granules, BoundaryMap::NONE), (first, first + fresh))?;
         let ground = new.ground;
         // SAFETY: the new map has no marks yet; those of the old ones move by the distance of the segments, and the new map's
         // own come into memory that had none.
@@ -185,8 +185,8 @@ impl<I: RunIndex> RunHeap<I> {
                 let offset = ground.position(above.ground.address());
                 ground.map.copy_blocks(&above.ground.map, above.ground.granules(), offset);
             }
-            if new.own != 0 {
-                ground.map.flip_block(first, first + new.own - 1);
+            if let Some((from, to)) = new.taken {
+                ground.map.flip_block(from, to - 1);
             }
         }
         let joined =
@@ -194,8 +194,12 @@ impl<I: RunIndex> RunHeap<I> {
         self.replace([below, above], joined, fresh);
         // SAFETY: what the new map left belongs to nothing yet; the old maps are blocks of the heap, without use now.
         unsafe {
-            if new.own < fresh {
-                self.release(ground, first + new.own, fresh - new.own);
+            let (from, to) = new.taken.unwrap_or((first + fresh, first + fresh));
+            if from > first {
+                self.release(ground, first, from - first);
+            }
+            if to < first + fresh {
+                self.release(ground, to, first + fresh - to);
             }
             for old in [below, above].into_iter().flatten() {
                 self.dealloc(old.map_block, map_layout(old.map_capacity)?);
@@ -204,27 +208,34 @@ impl<I: RunIndex> RunHeap<I> {
         Some(())
     }
 
-    /// Makes the map of a joined segment, in the `fresh` granules from `first` on or in a block of the heap.
-    fn new_map(&mut self, ground: Ground, first: usize, fresh: usize) -> Option<NewMap> {
+    /// Makes the map of a joined segment in its new granules, or in a block of the heap.
+    fn new_map(&mut self, ground: Ground, fresh: (usize, usize)) -> Option<NewMap> {
         let granules = ground.granules();
         let (start, roomy) = (ground.start, granules + granules / 2);
-        // SAFETY (of both uses): the place is long enough for the map, aligned to a granule, and the map's.
-        let new = |block, capacity, own| NewMap {
-            ground: Ground::new(start, granules, unsafe { BoundaryMap::create(block, capacity, granules) }),
-            block,
-            capacity,
-            own,
+        let new = |block, capacity, taken| {
+            // SAFETY: the block is long enough for the map, aligned to a granule, and the map's.
+            let map = unsafe { BoundaryMap::create(block, capacity, granules) };
+            NewMap { ground: Ground::new(start, granules, map), block, capacity, taken }
         };
         for capacity in [roomy, granules] {
             let own = BoundaryMap::granules_for(capacity).max(I::SHORTEST);
-            if own <= fresh {
-                let own = if fresh - own < I::SHORTEST { fresh } else { own };
-                // SAFETY: the new granules lie in the joined span.
-                return Some(new(unsafe { ground.place(first) }, capacity, own));
+            if own > fresh.1 - fresh.0 {
+                continue;
             }
+            // At the edge of the segment, so that the memory on both sides of the seam is one run.
+            let at_end = fresh.1 == granules;
+            let (mut from, mut to) = if at_end { (fresh.1 - own, fresh.1) } else { (fresh.0, fresh.0 + own) };
+            if from - fresh.0 < I::SHORTEST {
+                from = fresh.0;
+            }
+            if fresh.1 - to < I::SHORTEST {
+                to = fresh.1;
+            }
+            // SAFETY: the new granules lie in the joined span, and belong to nothing yet.
+            return Some(new(unsafe { ground.place(from) }, capacity, Some((from, to))));
         }
         let block = self.alloc(map_layout(roomy)?).ok()?;
-        Some(new(block, roomy, 0))
+        Some(new(block, roomy, None))
     }
 
     /// Notes `joined` in place of the segments that it is made of and `fresh` new granules.

@@ -104,7 +104,7 @@ pub(crate) unsafe trait RunIndex {
     /// # Safety
     ///
     /// `run` is aligned to a granule and valid for `granules` granules, at least the shortest, which are the index's until it
-    /// gives the run away; it overlaps no other run. A run of [`REACH`] granules and more has its length at both ends.
+    /// gives the run away; it overlaps no other run.
     unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize);
 
     /// Gives a run away.
@@ -113,6 +113,20 @@ pub(crate) unsafe trait RunIndex {
     ///
     /// The index holds the run with this length.
     unsafe fn remove(&mut self, run: NonNull<u8>, granules: usize);
+
+    /// Replaces a run by another.
+    ///
+    /// # Safety
+    ///
+    /// As [`remove`](Self::remove) of the first and [`insert`](Self::insert) of the second, which may overlap.
+    #[inline(always)]
+    unsafe fn replace(&mut self, run: NonNull<u8>, granules: usize, new: NonNull<u8>, new_granules: usize) {
+        // SAFETY: the caller promises both; the first is out before the second comes in.
+        unsafe {
+            self.remove(run, granules);
+            self.insert(new, new_granules);
+        }
+    }
 
     /// Gives a run away that fits, if it finds one.
     fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)>;
@@ -250,16 +264,21 @@ impl<I: RunIndex> RunHeap<I> {
             if need > block.granules + behind {
                 return false;
             }
-            if behind != 0 {
-                self.index.remove(ground.place(end), behind);
-            }
-            let (room, new_end) = (block.granules + behind, block.first + need);
+            let room = block.granules + behind;
             let rest = room - need;
             let granules = if rest < I::SHORTEST { room } else { need };
             ground.map.move_last(block.first, end - 1, block.first + granules - 1);
             self.free = self.free + block.granules - granules;
-            if rest >= I::SHORTEST {
-                self.insert(ground, new_end, rest);
+            if rest < I::SHORTEST {
+                self.index.remove(ground.place(end), behind);
+            } else if behind == 0 {
+                self.insert(ground, block.first + need, rest);
+            } else {
+                let run = ground.place(block.first + need);
+                self.index.replace(ground.place(end), behind, run, rest);
+                if rest >= REACH {
+                    set_lengths(run, rest);
+                }
             }
         }
         true
@@ -284,14 +303,17 @@ impl<I: RunIndex> RunHeap<I> {
     /// Returns the ground with an address. O(1) if it is the last one that was asked for, and O(log segments) otherwise.
     #[inline(always)]
     fn ground_of(&mut self, address: usize) -> Option<Ground> {
-        if self.current.contains(address) { Some(self.current) } else { self.other_ground_of(address) }
+        if !self.current.contains(address) {
+            self.go_to(address)?;
+        }
+        Some(self.current)
     }
 
     #[cold]
     #[inline(never)]
-    fn other_ground_of(&mut self, address: usize) -> Option<Ground> {
+    fn go_to(&mut self, address: usize) -> Option<()> {
         self.current = self.segments.find(address)?.ground;
-        Some(self.current)
+        Some(())
     }
 
     /// Returns the block at `pos`, which was asked for with `need` granules. O(1).

@@ -16,7 +16,7 @@
 //! - (I1) Every run is in the list of the class of its length; the last class also has all longer runs.
 //! - (I2) The bit of a class is set exactly if its list is not empty, and the bit of a first level exactly if one of its
 //!   classes is not empty.
-//! - (I3) The link to the previous run is valid in all runs but the head of a list.
+//! - (I3) The link to the previous run is that of the list in all runs but the head of a list, where it is any.
 //! - (I4) A run of `2 * SECOND` granules or more has its length at its beginning.
 //!
 //! # Operations
@@ -49,14 +49,15 @@
 //! Blocks have no header, and the neighbours of a block are found by marks apart from them: see `RunHeap`.
 #![allow(unsafe_code)]
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::run_heap::{Need, RunHeap, RunIndex};
 use crate::raw::boundary::GRANULE;
 use crate::raw::run::{Link, length, next, prev, set_length, set_next, set_prev};
 
-/// How many runs of the class of a size are looked at.
-pub(crate) const TRIES: usize = 4;
+/// How many runs of the class of a size are looked at before a request is refused.
+pub(crate) const TRIES: usize = 16;
 
 /// A two-level segregated fit heap: constant time for every operation, in any number of regions.
 ///
@@ -120,6 +121,7 @@ struct Classes<const FIRST: usize, const SECOND: usize> {
     nonempty: usize,
     nonempty_in: [usize; FIRST],
     heads: [[Link; SECOND]; FIRST],
+    sink: [MaybeUninit<u64>; 3],
 }
 
 // SAFETY: the links name memory that the heap owns alone.
@@ -143,7 +145,12 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
                 "the longest class has a length that fits a word"
             );
         }
-        Self { nonempty: 0, nonempty_in: [0; FIRST], heads: [[None; SECOND]; FIRST] }
+        Self {
+            nonempty: 0,
+            nonempty_in: [0; FIRST],
+            heads: [[None; SECOND]; FIRST],
+            sink: [MaybeUninit::uninit(); 3],
+        }
     }
 
     /// The class of the longest runs.
@@ -204,18 +211,17 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     /// The run is in that list.
     #[inline(always)]
     unsafe fn unlink(&mut self, run: NonNull<u8>, class: usize) {
-        // SAFETY: the run is in the list, so its links are those of the list; only the head lacks the one before (I3).
+        // SAFETY: the run is in the list, so its links are those of the list; only the head lacks the one before (I3), and
+        // keeps what it has. A link to the next run is the first thing in a run, and a head is one.
         unsafe {
-            if self.head(class) == Some(run) {
-                return self.unlink_head(run, class);
-            }
             let (before, after) = (prev(run), next(run));
-            if let Some(before) = before {
-                set_next(before, after);
+            let is_head = self.head(class) == Some(run);
+            set_prev(after.unwrap_or(self.sink()), before);
+            match before {
+                Some(before) if !is_head => set_next(before, after),
+                _ => self.set_head(class, after),
             }
-            if let Some(after) = after {
-                set_prev(after, before);
-            }
+            self.note_empty(class, is_head && after.is_none());
         }
     }
 
@@ -229,14 +235,22 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
         // SAFETY: the run is in the list.
         let after = unsafe { next(run) };
         self.set_head(class, after);
-        if after.is_none() {
-            if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
-                *level &= !(1 << (class % SECOND));
-                if *level == 0 {
-                    self.nonempty &= !(1 << (class / SECOND));
-                }
-            }
+        self.note_empty(class, after.is_none());
+    }
+
+    /// Clears the bit of a class that is `empty`, and that of its level with the last one (I2). O(1).
+    #[inline(always)]
+    fn note_empty(&mut self, class: usize, empty: bool) {
+        if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
+            *level &= !(usize::from(empty) << (class % SECOND));
+            self.nonempty &= !(usize::from(*level == 0) << (class / SECOND));
         }
+    }
+
+    /// Returns memory that takes what belongs nowhere: choosing where to write is faster than choosing whether. O(1).
+    #[inline(always)]
+    fn sink(&mut self) -> NonNull<u8> {
+        NonNull::from(&mut self.sink).cast()
     }
 
     /// Returns one of the first `tries` runs of a class, if one of them fits. O(1).
@@ -269,16 +283,23 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     /// Returns a run that fits, its length and its class. O(1).
     #[inline(always)]
     fn find_among(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
-        if let Some((run, granules)) = self.try_class(own, need, TRIES) {
+        if let Some((run, granules)) = self.try_class(own, need, 1) {
             return Some((run, granules, own));
         }
-        let class = self.from(own + 1)?;
+        let Some(class) = self.from(own + 1) else { return self.find_in_own(own, need) };
         if let Some((run, granules)) = self.try_class(class, need, 1) {
             return Some((run, granules, class));
         }
         // Every run from the class after that of the padded length on fits.
-        let class = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1)?;
+        let padded = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1);
+        let Some(class) = padded else { return self.find_in_own(own, need) };
         self.try_class(class, need, 1).map(|(run, granules)| (run, granules, class))
+    }
+
+    /// Returns a run of the class of the need, which is the last resort. O(1).
+    #[cold]
+    fn find_in_own(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
+        self.try_class(own, need, TRIES).map(|(run, granules)| (run, granules, own))
     }
 }
 
@@ -293,13 +314,10 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
         let head = self.head(class);
         // SAFETY: the run is the index's, and long enough for what is written; so was the head when it was inserted.
         unsafe {
-            if class >= Self::COARSE {
-                set_length(run, granules);
-            }
+            set_length(if granules > Self::SHORTEST { run } else { self.sink() }, granules);
             set_next(run, head);
-            if let Some(head) = head {
-                set_prev(head, Some(run));
-            }
+            set_prev(run, None);
+            set_prev(head.unwrap_or(self.sink()), Some(run));
         }
         self.set_head(class, Some(run));
         self.nonempty |= 1 << (class / SECOND);
@@ -312,6 +330,25 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
     unsafe fn remove(&mut self, run: NonNull<u8>, granules: usize) {
         // SAFETY: the caller promises that the run is in the list of its class (I1).
         unsafe { self.unlink(run, Self::class(granules)) };
+    }
+
+    #[inline(always)]
+    unsafe fn replace(&mut self, run: NonNull<u8>, granules: usize, new: NonNull<u8>, new_granules: usize) {
+        let class = Self::class(new_granules);
+        // SAFETY: the run is in the list of its class. If the other belongs there too and the run is the head, the other is
+        // linked in its place; the link is read before the memory of the other, which may be the same, is written.
+        unsafe {
+            if class != Self::class(granules) || self.head(class) != Some(run) {
+                self.remove(run, granules);
+                return self.insert(new, new_granules);
+            }
+            let after = next(run);
+            set_length(if new_granules > Self::SHORTEST { new } else { self.sink() }, new_granules);
+            set_next(new, after);
+            set_prev(new, None);
+            set_prev(after.unwrap_or(self.sink()), Some(new));
+            self.set_head(class, Some(new));
+        }
     }
 
     #[inline(always)]
