@@ -12,7 +12,7 @@ macro_rules! byte_heap {
             /// Returns a walk over every block and every free run, bookkeeping included, by address. O(1).
             #[must_use]
             pub fn iter_blocks(&self) -> $crate::layout::heap::blocks::HeapBlocks<'_> {
-                $crate::layout::heap::blocks::HeapBlocks::new(self.heap.segments.as_slice())
+                $crate::layout::heap::blocks::HeapBlocks::new(&self.heap.segments)
             }
 
             /// Checks every invariant.

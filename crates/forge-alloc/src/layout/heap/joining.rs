@@ -24,7 +24,7 @@
 //!
 //! A joined segment needs one map. If the map of the lower segment has room, it is just longer afterwards; otherwise a new one
 //! is made, with room for half as much again, so that a heap that grows by pages copies its marks a logarithmic number of
-//! times. It lies in the new memory, or in a block of the heap where that is too short, and the old maps become free memory.
+//! times. It lies in the new memory, or in a block of one of the segments where that is too short, and the old maps become free memory.
 //! If neither has room, the region stays a segment of its own.
 #![allow(unsafe_code)]
 
@@ -37,41 +37,58 @@ use super::run_heap::{RunHeap, RunIndex};
 use super::segment::{Ground, Segment};
 use crate::raw::boundary::{BoundaryMap, GRANULE};
 
+/// A segment, and where it lies itself.
+type Noted = (NonNull<Segment>, Segment);
+
 /// Memory that is being taken in.
 struct Incoming {
     /// Its first byte.
     base: NonNull<u8>,
+    /// Its first address, and the one behind it.
     handed: (usize, usize),
-    /// The segments that it touches and joins.
-    below: Option<Segment>,
-    above: Option<Segment>,
     exposed: bool,
 }
 
 impl Incoming {
-    /// Returns the addresses of the whole granules that it adds; at a seam a granule may lie on both sides.
-    fn span(&self) -> Option<(usize, usize)> {
-        let start = match &self.below {
-            Some(below) => below.ground.end(),
-            None => align_up(self.handed.0, GRANULE),
-        };
-        let end = self.above.map_or(align_down(self.handed.1, GRANULE), |above| above.ground.address());
-        (start < end).then_some((start, end))
+    /// Returns the addresses of the whole granules that it adds between the segments that it joins: at a seam a granule may
+    /// lie on both sides.
+    fn span(&self, below: Option<Noted>, above: Option<Noted>) -> (usize, usize) {
+        (
+            below.map_or(align_up(self.handed.0, GRANULE), |(_, below)| below.ground.end()),
+            above.map_or(align_down(self.handed.1, GRANULE), |(_, above)| above.ground.address()),
+        )
     }
 }
 
-/// The map that was made for a joined segment.
-struct NewMap {
-    ground: Ground,
-    block: NonNull<u8>,
+/// The block with a segment and its map.
+struct Bookkeeping {
+    node: NonNull<Segment>,
+    map: BoundaryMap,
     capacity: usize,
-    /// From where to where it takes granules of the new memory.
-    taken: Option<(usize, usize)>,
 }
 
-/// Returns the layout of the map for `capacity` granules.
-fn map_layout(capacity: usize) -> Option<Layout> {
-    Layout::from_size_align(BoundaryMap::granules_for(capacity).checked_mul(GRANULE)?, GRANULE).ok()
+impl Bookkeeping {
+    /// Returns how many granules the block for a map of `capacity` granules takes. O(1).
+    const fn granules_for(capacity: usize) -> usize {
+        Segment::GRANULES + BoundaryMap::granules_for(capacity)
+    }
+
+    /// Returns the layout of that block. O(1).
+    fn layout(capacity: usize) -> Option<Layout> {
+        Layout::from_size_align(Self::granules_for(capacity).checked_mul(GRANULE)?, GRANULE).ok()
+    }
+
+    /// Makes the map of a span of `granules` granules without blocks. O(capacity / word).
+    ///
+    /// # Safety
+    ///
+    /// `place` is aligned to a granule and valid for writing [`granules_for(capacity)`](Self::granules_for) granules, which belong
+    /// to the result, and `granules <= capacity`.
+    unsafe fn create(place: NonNull<u8>, capacity: usize, granules: usize) -> Self {
+        // SAFETY: the caller promises room for the segment and the map behind it.
+        let map = unsafe { BoundaryMap::create(place.add(Segment::GRANULES * GRANULE), capacity, granules) };
+        Self { node: place.cast(), map, capacity }
+    }
 }
 
 impl<I: RunIndex> RunHeap<I> {
@@ -80,145 +97,129 @@ impl<I: RunIndex> RunHeap<I> {
     /// # Errors
     ///
     /// The region, with [`HeapError::MemoryOverlap`] if the heap has a byte of it, [`HeapError::InvalidParam`] if it is too
-    /// short, [`HeapError::NoMemory`] if there is no room to note it.
+    /// short.
     pub(crate) fn add(&mut self, region: Region, exposed: bool) -> Result<(), RejectedRegion> {
-        match self.take_in(region.base(), region.len(), exposed) {
-            Ok(()) => {
-                self.lengthen_table();
-                Ok(())
-            }
-            Err(error) => Err(RejectedRegion { error, region }),
-        }
+        self.take_in(region.base(), region.len(), exposed).map_err(|error| RejectedRegion { error, region })
     }
 
     fn take_in(&mut self, base: NonNull<u8>, len: usize, exposed: bool) -> AllocResult {
         let handed = (base.addr().get(), base.addr().get() + len);
-        if self.segments.overlaps(handed.0, handed.1) {
+        if len == 0 {
+            return Err(HeapError::InvalidParam);
+        }
+        let below = self.segments.at_or_below(handed.1 - 1);
+        let above = self.segments.at_or_above(handed.1);
+        if below.is_some_and(|(_, below)| below.handed().1 > handed.0)
+            || above.is_some_and(|(_, above)| above.handed().0 < handed.1)
+        {
             return Err(HeapError::MemoryOverlap);
         }
-        let touching = |test: &dyn Fn(&Segment) -> bool| {
-            self.segments.as_slice().iter().copied().find(|other| exposed && other.exposed && test(other))
-        };
-        let below = touching(&|other| other.handed.1 == handed.0);
-        let above = touching(&|other| other.handed.0 == handed.1);
-        let joined = Incoming { base, handed, below, above, exposed };
-        if (joined.below.is_some() || joined.above.is_some()) && self.join(&joined).is_some() {
+        let incoming = Incoming { base, handed, exposed };
+        let below = below.filter(|(_, below)| exposed && below.exposed && below.handed().1 == handed.0);
+        let above = above.filter(|(_, above)| exposed && above.exposed && above.handed().0 == handed.1);
+        if (below.is_some() || above.is_some()) && self.join(&incoming, below, above).is_some() {
             return Ok(());
         }
-        self.found(&Incoming { below: None, above: None, ..joined })
+        self.found(&incoming)
     }
 
     /// Makes a segment of its own.
     fn found(&mut self, incoming: &Incoming) -> AllocResult {
-        let (start, end) = incoming.span().ok_or(HeapError::InvalidParam)?;
-        let granules = (end - start) / GRANULE;
-        let own = BoundaryMap::granules_for(granules).max(I::SHORTEST);
+        let (start, end) = incoming.span(None, None);
+        let granules = end.saturating_sub(start) / GRANULE;
+        let own = Bookkeeping::granules_for(granules);
         if granules < own + I::SHORTEST {
             return Err(HeapError::InvalidParam);
         }
-        if !self.segments.has_room() {
-            self.lengthen_table();
-            if !self.segments.has_room() {
-                return Err(HeapError::NoMemory);
-            }
-        }
-        // SAFETY: the span lies in the region, whose bytes are the heap's now; its first granules are the map's.
-        let segment = unsafe {
+        let scraps = ((start - incoming.handed.0) as u8, (incoming.handed.1 - end) as u8);
+        // SAFETY: the span lies in the region, whose bytes are the heap's now; its first granules are those of the segment and
+        // its map, and what lies behind them belongs to nothing yet.
+        unsafe {
             let start = incoming.base.add(start - incoming.handed.0);
-            let map = BoundaryMap::create(start, granules, granules);
-            map.flip_block(0, own - 1);
-            Segment {
-                ground: Ground::new(start, granules, map),
-                map_block: start,
-                map_capacity: granules,
-                handed: incoming.handed,
-                exposed: incoming.exposed,
-            }
-        };
-        self.segments.insert(segment);
-        self.total += granules;
-        // SAFETY: what lies behind the map belongs to nothing yet.
-        unsafe { self.release(segment.ground, own, granules - own) };
+            let new = Bookkeeping::create(start, granules, granules);
+            new.map.flip_block(0, own - 1);
+            let ground = Ground::new(start, granules, new.map);
+            self.segments.insert(new.node, Segment::new(ground, granules, scraps, incoming.exposed));
+            self.total += granules;
+            self.release(ground, own, granules - own);
+        }
         Ok(())
     }
 
     /// Joins new memory to the segments below and above it; `None` if there is no room for what that needs, or it is too
     /// short.
-    fn join(&mut self, incoming: &Incoming) -> Option<()> {
-        let (start, end) = incoming.span()?;
-        let fresh = (end - start) / GRANULE;
+    fn join(&mut self, incoming: &Incoming, below: Option<Noted>, above: Option<Noted>) -> Option<()> {
+        let (start, end) = incoming.span(below, above);
+        let fresh = end.checked_sub(start)? / GRANULE;
         if fresh < I::SHORTEST {
             return None;
         }
-        let (below, above) = (incoming.below, incoming.above);
         let bottom = match below {
-            Some(below) => below.ground.start,
+            Some((_, below)) => below.ground.start,
             // SAFETY: without a segment below, the span starts in the region.
             None => unsafe { incoming.base.add(start - incoming.handed.0) },
         };
-        let granules = (above.map_or(end, |above| above.ground.end()) - bottom.addr().get()) / GRANULE;
-        let handed = (
-            below.map_or(incoming.handed.0, |below| below.handed.0),
-            above.map_or(incoming.handed.1, |above| above.handed.1),
-        );
+        let top = above.map_or(end, |(_, above)| above.ground.end());
+        let granules = (top - bottom.addr().get()) / GRANULE;
         let first = (start - bottom.addr().get()) / GRANULE;
-        if let (Some(below), None) = (below, above) {
-            if granules <= below.map_capacity {
+        let scraps = (
+            below.map_or(start.wrapping_sub(incoming.handed.0) as u8, |(_, below)| below.scraps.0),
+            above.map_or(incoming.handed.1.wrapping_sub(end) as u8, |(_, above)| above.scraps.1),
+        );
+        if let (Some((node, below)), None) = (below, above) {
+            if granules <= below.capacity {
                 let ground = Ground::new(bottom, granules, below.ground.map);
-                // SAFETY: the map covers what lies below, and has room.
-                unsafe { ground.map.lengthen(below.ground.granules(), granules) };
-                self.replace([Some(below), None], Segment { ground, handed, ..below }, fresh);
-                // SAFETY: the new granules belong to nothing yet.
-                unsafe { self.release(ground, first, fresh) };
+                // SAFETY: the map covers what lies below and has room; the new granules belong to nothing yet.
+                unsafe {
+                    ground.map.lengthen(below.ground.granules(), granules);
+                    self.segments.lengthen(node, ground, scraps.1);
+                    self.total += fresh;
+                    self.current = Ground::NONE;
+                    self.release(ground, first, fresh);
+                }
                 return Some(());
             }
         }
-        let new = self.new_map(Ground::new(bottom, granules, BoundaryMap::NONE), (first, first + fresh))?;
-        let ground = new.ground;
-        // SAFETY: the new map has no marks yet; those of the old ones move by the distance of the segments, and the new map's
-        // own come into memory that had none.
+        let (new, taken) = self.bookkeeping(bottom, granules, (first, first + fresh))?;
+        let ground = Ground::new(bottom, granules, new.map);
+        // SAFETY: the new map has no marks yet; those of the old ones move by the distance of the segments, and its own come into
+        // memory that had none. What it left belongs to nothing yet; the old ones are blocks of the heap, without use then.
         unsafe {
-            if let Some(below) = below {
-                ground.map.copy_blocks(&below.ground.map, below.ground.granules(), 0);
+            for (_, old) in [below, above].into_iter().flatten() {
+                let offset = ground.position(old.ground.address());
+                new.map.copy_blocks(&old.ground.map, old.ground.granules(), offset);
+                self.segments.remove(old.ground.address());
             }
-            if let Some(above) = above {
-                let offset = ground.position(above.ground.address());
-                ground.map.copy_blocks(&above.ground.map, above.ground.granules(), offset);
+            if taken.1 > taken.0 {
+                new.map.flip_block(taken.0, taken.1 - 1);
             }
-            if let Some((from, to)) = new.taken {
-                ground.map.flip_block(from, to - 1);
+            self.segments.insert(new.node, Segment::new(ground, new.capacity, scraps, true));
+            self.total += fresh;
+            self.current = Ground::NONE;
+            if taken.0 > first {
+                self.release(ground, first, taken.0 - first);
             }
-        }
-        let joined =
-            Segment { ground, map_block: new.block, map_capacity: new.capacity, handed, exposed: true };
-        self.replace([below, above], joined, fresh);
-        // SAFETY: what the new map left belongs to nothing yet; the old maps are blocks of the heap, without use now.
-        unsafe {
-            let (from, to) = new.taken.unwrap_or((first + fresh, first + fresh));
-            if from > first {
-                self.release(ground, first, from - first);
+            if taken.1 < first + fresh {
+                self.release(ground, taken.1, first + fresh - taken.1);
             }
-            if to < first + fresh {
-                self.release(ground, to, first + fresh - to);
-            }
-            for old in [below, above].into_iter().flatten() {
-                self.dealloc(old.map_block, map_layout(old.map_capacity)?);
+            for (node, old) in [below, above].into_iter().flatten() {
+                self.dealloc(node.cast(), Bookkeeping::layout(old.capacity)?);
             }
         }
         Some(())
     }
 
-    /// Makes the map of a joined segment in its new granules, or in a block of the heap.
-    fn new_map(&mut self, ground: Ground, fresh: (usize, usize)) -> Option<NewMap> {
-        let granules = ground.granules();
-        let (start, roomy) = (ground.start, granules + granules / 2);
-        let new = |block, capacity, taken| {
-            // SAFETY: the block is long enough for the map, aligned to a granule, and the map's.
-            let map = unsafe { BoundaryMap::create(block, capacity, granules) };
-            NewMap { ground: Ground::new(start, granules, map), block, capacity, taken }
-        };
+    /// Makes the bookkeeping of a joined segment of `granules` granules from `bottom` on, in its `fresh` granules or in a block
+    /// of the heap, and returns it with the part of the fresh granules that it takes.
+    fn bookkeeping(
+        &mut self,
+        bottom: NonNull<u8>,
+        granules: usize,
+        fresh: (usize, usize),
+    ) -> Option<(Bookkeeping, (usize, usize))> {
+        let roomy = granules + granules / 2;
         for capacity in [roomy, granules] {
-            let own = BoundaryMap::granules_for(capacity).max(I::SHORTEST);
+            let own = Bookkeeping::granules_for(capacity);
             if own > fresh.1 - fresh.0 {
                 continue;
             }
@@ -232,31 +233,18 @@ impl<I: RunIndex> RunHeap<I> {
                 to = fresh.1;
             }
             // SAFETY: the new granules lie in the joined span, and belong to nothing yet.
-            return Some(new(unsafe { ground.place(from) }, capacity, Some((from, to))));
+            let new = unsafe { Bookkeeping::create(bottom.add(from * GRANULE), capacity, granules) };
+            return Some((new, (from, to)));
         }
-        let block = self.alloc(map_layout(roomy)?).ok()?;
-        Some(new(block, roomy, None))
-    }
-
-    /// Notes `joined` in place of the segments that it is made of and `fresh` new granules.
-    fn replace(&mut self, old: [Option<Segment>; 2], joined: Segment, fresh: usize) {
-        for segment in old.into_iter().flatten() {
-            self.segments.remove(segment.ground.address());
+        let layout = Bookkeeping::layout(roomy)?;
+        let block = self.alloc(layout).ok()?;
+        if block.addr().get().wrapping_sub(bottom.addr().get()) >= granules * GRANULE {
+            // A segment lies in the span that it describes.
+            // SAFETY: the block was just allocated.
+            unsafe { self.dealloc(block, layout) };
+            return None;
         }
-        self.segments.insert(joined);
-        self.total += fresh;
-        self.current = Ground::NONE;
-    }
-
-    /// Goes on in a longer table of segments, if it is about to be full and there is room.
-    fn lengthen_table(&mut self) {
-        let Some(layout) = self.segments.wanted() else { return };
-        let Ok(table) = self.alloc(layout) else { return };
-        // SAFETY: the block is the table's from now on, and the old one is a block of the heap without use.
-        unsafe {
-            if let Some((old, layout)) = self.segments.spill(table) {
-                self.dealloc(old, layout);
-            }
-        }
+        // SAFETY: the block is long enough, and aligned to a granule.
+        Some((unsafe { Bookkeeping::create(block, roomy, granules) }, (fresh.1, fresh.1)))
     }
 }

@@ -15,7 +15,7 @@
 //!   their length at both ends.
 //! - (I3) A block for a layout is as long as [`Need`] says, or longer by less than a run.
 //! - (I4) `total` is the number of granules of the segments, `free` that of the runs.
-//! - (I5) `current` is the ground of an entry of the table, or none.
+//! - (I5) `current` is the ground of a segment of the tree, or none.
 //!
 //! # Operations
 //!
@@ -289,14 +289,14 @@ impl<I: RunIndex> RunHeap<I> {
         if layout.size() == 0 || !is_aligned(address, layout.align().max(GRANULE)) {
             return false;
         }
-        let Some(segment) = self.segments.find(address) else { return false };
+        let Some((node, segment)) = self.segments.find(address) else { return false };
         let (ground, need) = (segment.ground, Need::of(layout, I::SHORTEST).granules);
         let first = ground.position(address);
         // SAFETY: the address lies in the segment, and behind the first granule of a block is another.
         unsafe {
             ground.map.is_first(first)
                 && (need..need + I::SHORTEST).contains(&(ground.map.next_mark(first + 1) - first + 1))
-                && !self.segments.is_bookkeeping(address)
+                && node.addr().get() != address
         }
     }
 
@@ -312,7 +312,7 @@ impl<I: RunIndex> RunHeap<I> {
     #[cold]
     #[inline(never)]
     fn go_to(&mut self, address: usize) -> Option<()> {
-        self.current = self.segments.find(address)?.ground;
+        self.current = self.segments.find(address)?.1.ground;
         Some(())
     }
 
@@ -405,11 +405,11 @@ impl<I: RunIndex> RunHeap<I> {
     pub(crate) fn check(&self) {
         let (mut total, mut free, mut runs) = (0, 0, 0_usize);
         let mut last = None;
-        for block in super::blocks::HeapBlocks::new(self.segments.as_slice()) {
+        for block in super::blocks::HeapBlocks::new(&self.segments) {
             let granules = block.size / GRANULE;
             total += granules;
             assert!(granules >= I::SHORTEST, "a block or run is too short: {block:?}");
-            let segment = self.segments.find(block.address).map(|segment| segment.ground);
+            let segment = self.segments.find(block.address).map(|(_, segment)| segment.ground);
             assert!(segment.is_some());
             if let Some(segment) = segment {
                 let touches = last == Some(block.address) && segment.address() != block.address;
@@ -435,7 +435,7 @@ impl<I: RunIndex> RunHeap<I> {
         assert_eq!((self.total, self.free), (total, free));
         self.index.check(&mut |run, granules| {
             let address = run.addr().get();
-            let segment = self.segments.find(address).map(|segment| segment.ground);
+            let segment = self.segments.find(address).map(|(_, segment)| segment.ground);
             assert!(segment.is_some(), "the index holds what is no memory of the heap");
             if let Some(segment) = segment {
                 let first = segment.position(address);

@@ -1,41 +1,44 @@
-//! Segments of a heap: the spans under one map of boundary marks, and the table that finds them by address.
+//! Segments of a heap: the spans under one map of boundary marks, and the tree that finds them by address.
 //!
 //! ```text
-//!   handed over   |scrap|                 whole granules                 |scrap|
-//!   segment             | map of marks | blocks and free runs ..         |
-//!                       ^ start                                          ^ end
+//!   handed over   |scrap|                    whole granules                     |scrap|
+//!   segment             | Segment | map of marks | blocks and free runs ..      |
+//!                       ^ start   (one block)                                   ^ end
+//!
+//!   segments            root -> Segment --left--> Segment, at a lower address
+//!                                       --right-> Segment, at a higher address
 //! ```
 //!
 //! # Invariants
 //!
 //! - (I1) `start` is aligned to a granule and carries provenance over the granules of the segment; the map is that of these
 //!   granules.
-//! - (I2) The entries are sorted by address, and what was handed over of them is disjoint.
-//! - (I3) The entries lie in `inline` until there is a spilled table, and then there.
+//! - (I2) A `Segment` lies at the beginning of a block of the span that it describes, in front of the map, and is reached from
+//!   the root until it is removed.
+//! - (I3) What is left of a segment has lower addresses, what is right of it has higher ones; what was handed over of
+//!   different segments is disjoint.
+//! - (I4) No segment has a greater [`rank`] than the one above it.
 //!
 //! # Operations
 //!
 //! | operation | cost |
 //! |---|---|
-//! | find | O(log segments) |
-//! | insert, remove | O(segments) |
+//! | find, insert, remove, step to the next | O(log segments) |
 //!
 //! # Design
 //!
-//! What the table knows cannot lie in the blocks, which have no header: a pointer that is freed says where its block is, and
-//! the table says where the marks of that place are and lends the provenance to read and write around it. A search costs
-//! nothing as long as requests stay in one segment, because the heap remembers the last one. A few entries are part of the
-//! heap itself, so that its first region may be tiny; a longer table is a block of the heap.
+//! What a segment knows cannot lie in the blocks, which have no header: a pointer that is freed says where its block is, and
+//! the tree says where the marks of that place are and lends the provenance to read and write around it. The heap remembers
+//! the last segment, so a search costs nothing as long as requests stay in one.
+//!
+//! A table of segments would need one piece of memory that grows with their number, which a heap of scattered pages does not
+//! have; a tree lies in what it describes. It is a treap, after Seidel and Aragon, "Randomized Search Trees", 1996, whose
+//! ranks are a hash of the addresses: balanced as far as addresses are not chosen against it, without a word for it.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
 use core::ptr::NonNull;
-use core::slice;
 
 use crate::raw::boundary::{BoundaryMap, GRANULE};
-
-/// How many segments need no table in memory of the heap.
-const INLINE: usize = 4;
 
 /// A span of granules and its marks: what an operation on a block needs.
 #[derive(Clone, Copy, Debug)]
@@ -98,131 +101,184 @@ impl Ground {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Segment {
     pub(crate) ground: Ground,
-    /// The block that the map is in, and how many granules the map could cover.
-    pub(crate) map_block: NonNull<u8>,
-    pub(crate) map_capacity: usize,
-    /// The addresses that were handed over, with the scraps.
-    pub(crate) handed: (usize, usize),
+    /// How many granules the map has room for.
+    pub(crate) capacity: usize,
+    /// How many bytes were handed over in front of and behind the granules.
+    pub(crate) scraps: (u8, u8),
     /// Whether it was handed over as addresses, so that a block may lie across its edge.
     pub(crate) exposed: bool,
+    left: Child,
+    right: Child,
 }
 
+/// A link of the tree.
+type Child = Option<NonNull<Segment>>;
+
 impl Segment {
-    /// The segment without bytes.
-    pub(crate) const NONE: Self = Self {
-        ground: Ground::NONE,
-        map_block: NonNull::dangling(),
-        map_capacity: 0,
-        handed: (0, 0),
-        exposed: false,
-    };
+    /// How many granules a segment takes in front of its map.
+    pub(crate) const GRANULES: usize = size_of::<Self>().div_ceil(GRANULE);
+
+    /// Returns a segment that is in no tree. O(1).
+    pub(crate) const fn new(ground: Ground, capacity: usize, scraps: (u8, u8), exposed: bool) -> Self {
+        Self { ground, capacity, scraps, exposed, left: None, right: None }
+    }
+
+    /// Returns the addresses that were handed over. O(1).
+    pub(crate) fn handed(&self) -> (usize, usize) {
+        (self.ground.address() - usize::from(self.scraps.0), self.ground.end() + usize::from(self.scraps.1))
+    }
+}
+
+/// Returns the place of an address among those that are above others in the tree. O(1).
+fn rank(address: usize) -> u64 {
+    (address as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32).wrapping_mul(0xd6e8_feb8_6659_fd93)
 }
 
 /// All segments of a heap.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Segments {
-    inline: [Segment; INLINE],
-    spilled: Option<NonNull<Segment>>,
-    len: usize,
-    capacity: usize,
+    root: Child,
 }
 
 impl Segments {
-    /// Returns the empty table.
+    /// Returns the empty tree.
     pub(crate) const fn new() -> Self {
-        Self { inline: [Segment::NONE; INLINE], spilled: None, len: 0, capacity: INLINE }
+        Self { root: None }
     }
 
-    /// Returns the segments by address. O(1).
-    pub(crate) fn as_slice(&self) -> &[Segment] {
-        match self.spilled {
-            // SAFETY: a spilled table holds `len` entries, and is the table's alone (I3).
-            Some(table) => unsafe { slice::from_raw_parts(table.as_ptr(), self.len) },
-            None => self.inline.get(..self.len).unwrap_or_default(),
+    /// Returns the last segment that starts at or below an address, and where it lies itself. O(log segments).
+    pub(crate) fn at_or_below(&self, address: usize) -> Option<(NonNull<Segment>, Segment)> {
+        let (mut child, mut found) = (self.root, None);
+        while let Some(node) = child {
+            // SAFETY: what is reached from the root is a segment (I2).
+            let segment = unsafe { node.read() };
+            if segment.ground.address() <= address {
+                found = Some((node, segment));
+                child = segment.right;
+            } else {
+                child = segment.left;
+            }
         }
+        found
     }
 
-    /// Returns all entries, used or not.
-    fn entries(&mut self) -> &mut [Segment] {
-        match self.spilled {
-            // SAFETY: a spilled table is initialised, and the table's alone (I3).
-            Some(table) => unsafe { slice::from_raw_parts_mut(table.as_ptr(), self.capacity) },
-            None => &mut self.inline,
+    /// Returns the first segment that starts at or above an address. O(log segments).
+    pub(crate) fn at_or_above(&self, address: usize) -> Option<(NonNull<Segment>, Segment)> {
+        let (mut child, mut found) = (self.root, None);
+        while let Some(node) = child {
+            // SAFETY: what is reached from the root is a segment (I2).
+            let segment = unsafe { node.read() };
+            if segment.ground.address() >= address {
+                found = Some((node, segment));
+                child = segment.left;
+            } else {
+                child = segment.right;
+            }
         }
+        found
     }
 
-    /// Returns the segment with an address. O(log segments).
-    pub(crate) fn find(&self, address: usize) -> Option<&Segment> {
-        let segments = self.as_slice();
-        let above = segments.partition_point(|segment| segment.ground.address() <= address);
-        segments.get(above.wrapping_sub(1)).filter(|segment| segment.ground.contains(address))
+    /// Returns the segment with an address, and where it lies itself. O(log segments).
+    pub(crate) fn find(&self, address: usize) -> Option<(NonNull<Segment>, Segment)> {
+        self.at_or_below(address).filter(|(_, segment)| segment.ground.contains(address))
     }
 
-    /// Returns whether a span overlaps one that was handed over. O(segments).
-    pub(crate) fn overlaps(&self, start: usize, end: usize) -> bool {
-        self.as_slice().iter().any(|segment| start < segment.handed.1 && segment.handed.0 < end)
-    }
-
-    /// Returns whether another segment can be noted. O(1).
-    pub(crate) fn has_room(&self) -> bool {
-        self.len < self.capacity
-    }
-
-    /// Returns the layout of a table of twice the length if this one is about to be full, and `None` otherwise. O(1).
-    pub(crate) fn wanted(&self) -> Option<Layout> {
-        if self.len + 1 < self.capacity {
-            return None;
-        }
-        Layout::array::<Segment>(self.capacity * 2).ok()
-    }
-
-    /// Goes on in a longer table, and returns the one that is no longer used, unless it is part of the heap. O(segments).
+    /// Notes a segment, which lies at `node` from now on. O(log segments).
     ///
     /// # Safety
     ///
-    /// `table` is a block of the layout [`wanted`](Self::wanted), which is the table's from now on.
-    pub(crate) unsafe fn spill(&mut self, table: NonNull<u8>) -> Option<(NonNull<u8>, Layout)> {
-        let table = table.cast::<Segment>();
-        let (old, capacity) = (self.spilled, self.capacity);
-        for index in 0..capacity * 2 {
-            let segment = self.as_slice().get(index).copied().unwrap_or(Segment::NONE);
-            // SAFETY: the block has room for twice the capacity.
-            unsafe { table.add(index).write(segment) };
+    /// `node` is valid for a segment and aligned, and belongs to the tree until the segment is removed; the segment overlaps no
+    /// other.
+    pub(crate) unsafe fn insert(&mut self, node: NonNull<Segment>, segment: Segment) {
+        let address = segment.ground.address();
+        let mut link: *mut Child = &raw mut self.root;
+        // SAFETY: `link` is the root or a link of a segment of the tree, and so are all that follow (I2). What ranks below the
+        // new segment is parted by address into what is left and right of it (I3, I4).
+        unsafe {
+            node.write(segment);
+            while let Some(other) = *link {
+                let at = (*other.as_ptr()).ground.address();
+                if rank(at) < rank(address) {
+                    break;
+                }
+                link = side(other, at < address);
+            }
+            let mut rest = link.replace(Some(node));
+            let (mut left, mut right) = (side(node, false), side(node, true));
+            while let Some(other) = rest {
+                if (*other.as_ptr()).ground.address() < address {
+                    left.write(Some(other));
+                    left = side(other, true);
+                    rest = *left;
+                } else {
+                    right.write(Some(other));
+                    right = side(other, false);
+                    rest = *right;
+                }
+            }
+            left.write(None);
+            right.write(None);
         }
-        self.spilled = Some(table);
-        self.capacity = capacity * 2;
-        Some((old?.cast(), Layout::array::<Segment>(capacity).ok()?))
     }
 
-    /// Notes a segment. O(segments). The caller has checked that there is [room](Self::has_room) and no overlap.
-    pub(crate) fn insert(&mut self, segment: Segment) {
-        let start = segment.ground.address();
-        let index = self.as_slice().partition_point(|other| other.ground.address() < start);
-        let len = self.len + 1;
-        if let Some(rest) = self.entries().get_mut(index..len) {
-            rest.rotate_right(1);
-            if let Some(entry) = rest.first_mut() {
-                *entry = segment;
-                self.len = len;
+    /// Forgets the segment that starts at an address. O(log segments).
+    pub(crate) fn remove(&mut self, address: usize) {
+        let mut link: *mut Child = &raw mut self.root;
+        // SAFETY: `link` is the root or a link of a segment of the tree, and so are all that follow (I2). What is left and right
+        // of the removed segment is merged by rank (I3, I4).
+        unsafe {
+            let node = loop {
+                let Some(node) = *link else { return };
+                let at = (*node.as_ptr()).ground.address();
+                if at == address {
+                    break node;
+                }
+                link = side(node, at < address);
+            };
+            let (mut left, mut right) = (*side(node, false), *side(node, true));
+            loop {
+                match (left, right) {
+                    (Some(low), Some(high)) => {
+                        let low_first =
+                            rank((*low.as_ptr()).ground.address()) > rank((*high.as_ptr()).ground.address());
+                        link.write(if low_first { left } else { right });
+                        if low_first {
+                            link = side(low, true);
+                            left = *link;
+                        } else {
+                            link = side(high, false);
+                            right = *link;
+                        }
+                    }
+                    (rest, None) | (None, rest) => return link.write(rest),
+                }
             }
         }
     }
 
-    /// Forgets the segment that starts at an address. O(segments).
-    pub(crate) fn remove(&mut self, start: usize) {
-        let Some(index) = self.as_slice().iter().position(|segment| segment.ground.address() == start) else {
-            return;
-        };
-        let len = self.len;
-        if let Some(rest) = self.entries().get_mut(index..len) {
-            rest.rotate_left(1);
-            self.len = len - 1;
+    /// Gives a segment another ground, which starts at the same address, and another scrap behind it. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `node` is a segment of the tree.
+    pub(crate) unsafe fn lengthen(&mut self, node: NonNull<Segment>, ground: Ground, scrap: u8) {
+        // SAFETY: the caller promises a segment (I2).
+        unsafe {
+            (*node.as_ptr()).ground = ground;
+            (*node.as_ptr()).scraps.1 = scrap;
         }
     }
-
-    /// Returns whether the block at an address is bookkeeping of the heap and not of a user. O(segments).
-    pub(crate) fn is_bookkeeping(&self, address: usize) -> bool {
-        self.spilled.is_some_and(|table| table.addr().get() == address)
-            || self.as_slice().iter().any(|segment| segment.map_block.addr().get() == address)
-    }
 }
+
+/// Returns the link to the left or to the right of a segment.
+///
+/// # Safety
+///
+/// `node` is a segment of the tree.
+unsafe fn side(node: NonNull<Segment>, right: bool) -> *mut Child {
+    // SAFETY: the caller promises a segment (I2); nobody holds a reference to it.
+    unsafe { if right { &raw mut (*node.as_ptr()).right } else { &raw mut (*node.as_ptr()).left } }
+}
+
+#[cfg(test)]
+mod tests;
