@@ -4,6 +4,7 @@
 //!
 //! The heaps differ in their index only, so what they promise is said and forwarded once. They are types of their own and not
 //! aliases, so that the index stays private.
+#![allow(unsafe_code)]
 
 /// Implements the exclusive contract for `$name`, whose field `heap` is a `RunHeap`, and what comes with it.
 macro_rules! byte_heap {

@@ -24,7 +24,7 @@
 //!
 //! The oldest general heap, as in Knuth, "The Art of Computer Programming", volume 1, section 2.5, algorithm A with the
 //! boundary tags of algorithm C. Order by address packs blocks at the low end, which Wilson, Johnstone, Neely and Boles,
-//! "Dynamic Storage Allocation: A Survey and Critical Review", 1995, found to fragment as little as best fit.
+//! in their survey of dynamic storage allocation of 1995, found to fragment as little as best fit.
 //! Marks tell whether the neighbours of a block are free, so only a run between two blocks is searched its place in
 //! the list, from where the list changed last: frees tend to come in runs of neighbours.
 #![allow(unsafe_code)]

@@ -173,8 +173,11 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     /// The run is in the list of the class.
     #[inline(always)]
     unsafe fn length_in(run: NonNull<u8>, class: usize) -> usize {
-        // SAFETY: the class says its length, or the run has it at its beginning (I4).
-        if class < Self::COARSE { class } else { unsafe { length(run) } }
+        if class < Self::COARSE {
+            return class;
+        }
+        // SAFETY: the run has its length at its beginning (I4).
+        unsafe { length(run) }
     }
 
     /// Returns the first class from this one on that is not empty. O(1).
