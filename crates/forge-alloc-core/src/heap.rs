@@ -40,7 +40,9 @@ pub trait BaseAllocator {
     ///
     /// # Safety
     ///
-    /// If the allocator touches memory, the span satisfies the invariants of [`Region`] under exposed provenance.
+    /// If the allocator touches memory, the span satisfies the invariants of [`Region`] under exposed provenance, and together
+    /// with the spans handed over as addresses that it touches it is one object, as the memory of a machine is: a block may
+    /// lie across the seam. What is no such object is handed over as regions.
     unsafe fn init(&mut self, start: usize, size: usize);
 
     /// Hands one more span over.

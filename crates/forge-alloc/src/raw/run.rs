@@ -3,14 +3,14 @@
 //! ```text
 //!    0      8      16       24                                      8 n
 //!    | next | prev | length | ..                         | length |        n granules of 8 bytes, n >= 2
-//!                    from three granules on                 from REACH granules on, both
+//!                     one end or both, as the heap and its index need it
 //! ```
 //!
 //! # Design
 //!
 //! A run is at least as long as its two links. Links are pointers, so that what is reached through them keeps the provenance
-//! of the region; the positions are the same for short and long pointers. A length takes the form of a pointer without
-//! provenance nowhere: words are read with the type that they were written with.
+//! of the region, and their places are the same for short and long pointers. Every word is read with the type that it was
+//! written with.
 #![allow(unsafe_code)]
 
 use core::ptr::NonNull;

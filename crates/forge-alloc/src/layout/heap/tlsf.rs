@@ -23,7 +23,7 @@
 //!
 //! | operation | cost |
 //! |---|---|
-//! | allocate, at any alignment | O(1): at most [`TRIES`] runs of the class of the size, and at most two of the classes above |
+//! | allocate, at any alignment | O(1): the first run of three classes, and if none of them fits, at most [`TRIES`] each of two |
 //! | free, resize in place | O(1): at most two runs leave their lists and one enters one |
 //! | largest free | O(1) |
 //!
@@ -35,13 +35,13 @@
 //!
 //! *Good fit.* A size is rounded up to the next class, so that the first run there fits without a search. That alone
 //! refuses a request that a run of its own class could hold, which is what makes heaps of this kind full early: here the first
-//! [`TRIES`] runs of the class itself are looked at before. Classes below `2 * SECOND` granules have one length each, so
-//! small blocks always get the best fit there is; above them, a run is found that is longer than needed by at most
-//! `1 / SECOND` of its size beyond the next class with any run in it. What is left over stays free.
+//! run of the class itself is looked at before, and [`TRIES`] of them before a request is refused. Classes below `2 * SECOND` granules have one length each, so
+//! small blocks always get the best fit there is. Above, the run that is taken is longer than the best one by less than the
+//! width of its class, `1 / SECOND` of its length. What is left over stays free.
 //!
 //! *Alignment.* Runs that could hold the block where they happen to lie are taken as they are: the first of the class, and
 //! of the next class that is not empty. If neither does, the size is lengthened by the worst padding, so that the first run
-//! fits again.
+//! fits again; before a request is refused, [`TRIES`] runs of the class of that length are looked at as well.
 //!
 //! *Lists* are last in, first out: memory that was freed last is in the cache. A head has no valid link to what is before it,
 //! which saves a store to a cold line with every run that is taken; whoever removes a run compares it with the head.
@@ -289,20 +289,25 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
         if let Some((run, granules)) = self.try_class(own, need, 1) {
             return Some((run, granules, own));
         }
-        let Some(class) = self.from(own + 1) else { return self.find_in_own(own, need) };
-        if let Some((run, granules)) = self.try_class(class, need, 1) {
-            return Some((run, granules, class));
+        if let Some(class) = self.from(own + 1) {
+            if let Some((run, granules)) = self.try_class(class, need, 1) {
+                return Some((run, granules, class));
+            }
+            // Every run from the class after that of the padded length on fits.
+            if let Some(class) = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1) {
+                return self.try_class(class, need, 1).map(|(run, granules)| (run, granules, class));
+            }
         }
-        // Every run from the class after that of the padded length on fits.
-        let padded = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1);
-        let Some(class) = padded else { return self.find_in_own(own, need) };
-        self.try_class(class, need, 1).map(|(run, granules)| (run, granules, class))
+        self.find_late(own, need)
     }
 
-    /// Returns a run of the class of the need, which is the last resort. O(1).
+    /// Returns a run of the class of the need, or of its padded length: the last resort. O(1).
     #[cold]
-    fn find_in_own(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
-        self.try_class(own, need, TRIES).map(|(run, granules)| (run, granules, own))
+    fn find_late(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
+        let padded = Self::class(need.anywhere(Self::SHORTEST));
+        [own, padded].into_iter().find_map(|class| {
+            self.try_class(class, need, TRIES).map(|(run, granules)| (run, granules, class))
+        })
     }
 }
 

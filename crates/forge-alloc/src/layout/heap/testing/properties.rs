@@ -145,8 +145,8 @@ fn grows_by_pages<H: Checked>(make: impl Fn() -> H) {
 
 fn takes_tiny_regions_or_refuses_them<H: Checked>(make: impl Fn() -> H) {
     let memory = Memory::new(256, 8);
-    for start in 0..9 {
-        for len in 0..200 {
+    for start in if cfg!(miri) { 3..4 } else { 0..9 } {
+        for len in (0..200).step_by(if cfg!(miri) { 23 } else { 1 }) {
             let mut heap = make();
             match heap.add_region(memory.region(start, start + len)) {
                 Ok(()) => {
@@ -224,7 +224,7 @@ fn tells_what_is_not_allocated<H: Checked>(make: impl Fn() -> H) {
     // SAFETY: only the last frees in the loop name live blocks, which are forgotten.
     unsafe {
         assert_eq!(heap.dealloc_checked(foreign, layout(8, 8)), Err(HeapError::NotAllocated));
-        for offset in 0..4096 {
+        for offset in (0..4096).step_by(if cfg!(miri) { 72 } else { 1 }) {
             let pos = memory.region(offset, 4096).base();
             for size in [1, 8, 16, 24, 32, 100, 104, 700, 4096] {
                 let live = blocks.iter().zip(sizes).enumerate().any(|(index, (block, own))| {
@@ -310,7 +310,8 @@ fn fills_spans_with_blocks<H: Checked>(make: impl Fn() -> H) {
     let mut heap = make();
     heap.add_region(memory.region(0, 5000)).unwrap();
     heap.add_region(memory.region(6000, 10_000)).unwrap();
-    let blocks: Vec<_> = (1..40).map(|size| heap.alloc(layout(size * 5, 8)).unwrap()).collect();
+    let blocks: Vec<_> =
+        (1..if cfg!(miri) { 8 } else { 40 }).map(|size| heap.alloc(layout(size * 5, 8)).unwrap()).collect();
     for block in blocks.iter().step_by(2) {
         let index = blocks.iter().position(|other| other == block).unwrap();
         // SAFETY: the block is live.
@@ -329,7 +330,7 @@ fn fills_spans_with_blocks<H: Checked>(make: impl Fn() -> H) {
 /// All histories of a few operations on a heap of a few hundred bytes.
 fn short_histories<H: Checked>(make: impl Fn() -> H) {
     let memory = Memory::new(320, 64);
-    let length = if cfg!(miri) { 2 } else { 5 };
+    let length = if cfg!(miri) { 1 } else { 4 };
     for number in 0..8_usize.pow(length) {
         let mut heap = with_region(&make, &memory);
         let start = heap.available_bytes();
