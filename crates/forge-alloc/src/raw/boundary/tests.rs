@@ -1,4 +1,3 @@
-use std::boxed::Box;
 use std::vec;
 use std::vec::Vec;
 
@@ -6,7 +5,7 @@ use super::*;
 
 /// A map with its memory, and the naive list of blocks.
 struct Naive {
-    _memory: Box<[u64]>,
+    _memory: Vec<u64>,
     map: BoundaryMap,
     granules: usize,
     blocks: Vec<(usize, usize)>,
@@ -14,9 +13,9 @@ struct Naive {
 
 impl Naive {
     fn new(capacity: usize, granules: usize) -> Self {
-        let mut memory = vec![!0; BoundaryMap::granules_for(capacity)].into_boxed_slice();
+        let mut memory = vec![!0; BoundaryMap::granules_for(capacity)];
         let place = NonNull::from(&mut *memory).cast();
-        // SAFETY: the memory is as long as asked, and moves with its box only.
+        // SAFETY: the memory is as long as asked, and stays in place.
         let map = unsafe { BoundaryMap::create(place, capacity, granules) };
         Self { _memory: memory, map, granules, blocks: Vec::new() }
     }
@@ -111,8 +110,8 @@ fn a_lengthened_span_ends_later() {
 
 #[test]
 fn copied_blocks_keep_their_distances() {
-    for offset in [0, 1, 63, 64, 100] {
-        let from = filled(300, 5);
+    for offset in if cfg!(miri) { [1, 64].as_slice() } else { &[0, 1, 63, 64, 100] }.iter().copied() {
+        let from = filled(if cfg!(miri) { 70 } else { 300 }, 5);
         let mut copy = Naive::new(400 + offset, 400 + offset);
         // SAFETY: the positions lie in the copy, which has no blocks.
         unsafe { copy.map.copy_blocks(&from.map, from.granules, offset) };
