@@ -136,10 +136,10 @@ pub use layout::arena::scope::Scope;
 #[cfg(target_has_atomic = "ptr")]
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
-pub use layout::quarantinable::Quarantinable;
 pub use layout::heap::blocks::HeapBlocks;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
+pub use layout::quarantinable::Quarantinable;
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use layout::slab::extendable::ExtendableSlab;
