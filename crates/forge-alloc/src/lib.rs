@@ -30,6 +30,8 @@
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
 //! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
 //! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
+//! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses, by a bitmap | every page | yes | yes |
+//! | [`BitmapIdAllocator`] | runs of ids, the lowest first or in turn | every id | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
@@ -140,6 +142,8 @@ pub use layout::heap::blocks::HeapBlocks;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use layout::quarantinable::Quarantinable;
+pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
+pub use layout::page::ids::{BitmapIdAllocator, IdOrder, LowestFirst, RoundRobin};
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use layout::slab::extendable::ExtendableSlab;
@@ -171,6 +175,7 @@ pub use observe::watermark::{
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use recipes::{CryptoSlab, HardenedSlab};
+pub use raw::bitmap::BitStorage;
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.
