@@ -48,12 +48,16 @@
 //! The storage starts zeroed and the shape is computed when it is first needed, so that a map in a `static` takes no room
 //! in the binary.
 
+mod bounds;
+mod change;
 mod lanes;
+mod search;
 mod shape;
 mod storage;
 
-use lanes::reach;
-use shape::{Shape, WORD};
+use bounds::Bounds;
+use search::Wanted;
+use shape::{LEVELS, Shape, WORD};
 pub(crate) use shape::words_for;
 pub use storage::BitStorage;
 
@@ -64,16 +68,19 @@ const LONGEST: usize = WORD;
 pub(crate) struct RunMap<S> {
     storage: S,
     shape: Shape,
+    bounds: [Bounds; LEVELS],
     front: usize,
     front_bits: u64,
-    bound: usize,
+    late: usize,
+    late_bits: u64,
     free: usize,
 }
 
 impl<S: BitStorage> RunMap<S> {
     /// Returns the map in which nothing is free.
     pub(crate) const fn new(storage: S) -> Self {
-        Self { storage, shape: Shape::NONE, front: 0, front_bits: 0, bound: 0, free: 0 }
+        let bounds = [Bounds::LOWEST; LEVELS];
+        Self { storage, shape: Shape::NONE, bounds, front: 0, front_bits: 0, late: 0, late_bits: 0, free: 0 }
     }
 
     /// Returns how many units the storage has room for. O(1) after the first call.
@@ -92,6 +99,12 @@ impl<S: BitStorage> RunMap<S> {
         self.free
     }
 
+    /// Returns the word below which every word of level 0 is 0.
+    #[inline(always)]
+    fn bound(&self) -> usize {
+        self.bounds(0).any() as usize
+    }
+
     /// Takes the lowest free unit. O(1) from the front word, else O(log n).
     #[inline(always)]
     pub(crate) fn take_lowest(&mut self) -> Option<usize> {
@@ -107,34 +120,20 @@ impl<S: BitStorage> RunMap<S> {
     /// Makes the lowest word with a free unit the front word.
     #[inline(never)]
     fn load_front(&mut self) -> Option<()> {
-        let word = self.next_word(0, self.bound, 1)?;
+        self.store_late();
+        let word = self.next_word(0, self.bound(), 1)?;
         self.front = word;
         self.front_bits = self.word(0, word);
-        self.set_word(0, word, 0);
-        self.bound = word + 1;
+        self.take_bits(0, word, self.front_bits);
+        self.bounds_mut(0).raise(Wanted::ONE, word + 1);
         Some(())
-    }
-
-    /// Gives the front word back to the tree.
-    #[inline(always)]
-    fn unload_front(&mut self) {
-        if self.front_bits != 0 {
-            self.store_front();
-        }
-    }
-
-    #[inline(never)]
-    fn store_front(&mut self) {
-        let bits = core::mem::take(&mut self.front_bits);
-        self.set_word(0, self.front, bits);
-        self.bound = self.bound.min(self.front);
     }
 
     /// Frees one unit below the capacity, and returns whether it was taken. O(1) below everything free, else O(log n).
     #[inline(always)]
     pub(crate) fn give_one(&mut self, unit: usize) -> bool {
         let (word, bit) = (unit / WORD, 1 << (unit % WORD));
-        if word < self.bound && self.front_bits == 0 {
+        if word < self.bound() && self.front_bits == 0 {
             self.front = word;
             self.front_bits = bit;
             self.free += 1;
@@ -144,37 +143,61 @@ impl<S: BitStorage> RunMap<S> {
     }
 
     /// Frees one unit that does not simply become the front word.
-    #[inline(always)]
+    #[inline]
     fn give_beside(&mut self, word: usize, bit: u64) -> bool {
         if self.front_bits != 0 && word <= self.front {
-            if word == self.front {
-                if self.front_bits & bit != 0 {
-                    return false;
-                }
-                self.front_bits |= bit;
-            } else {
+            if word < self.front {
                 self.store_front();
                 self.front = word;
-                self.front_bits = bit;
             }
-            self.free += 1;
-            return true;
+            if self.front_bits & bit != 0 {
+                return false;
+            }
+            self.front_bits |= bit;
+        } else {
+            if word != self.late {
+                self.store_late();
+                self.late = word;
+            }
+            if (self.word(0, word) | self.late_bits) & bit != 0 {
+                return false;
+            }
+            self.late_bits |= bit;
+            self.bounds_mut(0).lower(word, 1);
         }
-        let old = self.word(0, word);
-        if old & bit != 0 {
-            return false;
-        }
-        self.change(0, word, old, old | bit);
-        self.bound = self.bound.min(word);
         self.free += 1;
         true
+    }
+
+    /// Tells the tree about the bits that are beside it.
+    #[inline(always)]
+    fn settle(&mut self) {
+        if self.front_bits | self.late_bits != 0 {
+            self.store_front();
+            self.store_late();
+        }
+    }
+
+    /// Gives the front word back to the tree.
+    #[inline(never)]
+    fn store_front(&mut self) {
+        let bits = core::mem::take(&mut self.front_bits);
+        self.give_bits(0, self.front, bits);
+    }
+
+    /// Adds the late bits to the tree.
+    #[inline(never)]
+    fn store_late(&mut self) {
+        let bits = core::mem::take(&mut self.late_bits);
+        self.give_bits(0, self.late, bits);
     }
 
     /// Returns whether a unit below the capacity is free. O(1).
     pub(crate) fn is_free(&self, unit: usize) -> bool {
         let word = unit / WORD;
         let front = if word == self.front { self.front_bits } else { 0 };
-        (self.word(0, word) | front) >> (unit % WORD) & 1 != 0
+        let late = if word == self.late { self.late_bits } else { 0 };
+        (self.word(0, word) | front | late) >> (unit % WORD) & 1 != 0
     }
 
     /// Frees `count` units from `first` on, all below the capacity, if all of them are taken, and returns whether they were.
@@ -184,12 +207,11 @@ impl<S: BitStorage> RunMap<S> {
         if count == 1 {
             return self.give_one(first);
         }
-        self.unload_front();
+        self.settle();
         if !self.all_are(0, first, count, 0) {
             return false;
         }
-        self.write(0, first, count);
-        self.bound = self.bound.min(first / WORD);
+        self.give_run(0, first, count);
         self.free += count;
         true
     }
@@ -197,11 +219,11 @@ impl<S: BitStorage> RunMap<S> {
     /// Takes `count` units from `first` on, all below the capacity, if all of them are free, and returns whether they were.
     /// O(log n + count / 64).
     pub(crate) fn take(&mut self, first: usize, count: usize) -> bool {
-        self.unload_front();
+        self.settle();
         if !self.all_are(0, first, count, u64::MAX) {
             return false;
         }
-        self.write(0, first, count);
+        self.take_units(0, first, count);
         self.free -= count;
         true
     }
@@ -217,13 +239,12 @@ impl<S: BitStorage> RunMap<S> {
         align: usize,
         shift: usize,
     ) -> Option<usize> {
-        self.unload_front();
-        let from = from.max(self.bound * WORD);
+        self.settle();
         let first = self.find(0, from, Wanted { count, align, shift })?;
         if count > end.saturating_sub(first) {
             return None;
         }
-        self.write(0, first, count);
+        self.take_units(0, first, count);
         self.free -= count;
         Some(first)
     }
@@ -231,7 +252,7 @@ impl<S: BitStorage> RunMap<S> {
     /// Moves the words from `at` up to `end` to `to`, makes zero what they left, and builds everything above them again. The
     /// word at `to`, if it is below `at`, keeps its free units. O(n).
     pub(crate) fn move_words(&mut self, at: usize, end: usize, to: usize) {
-        self.unload_front();
+        self.settle();
         if at >= end || at == to {
             return;
         }
@@ -255,268 +276,26 @@ impl<S: BitStorage> RunMap<S> {
         if let Some(rest) = self.storage.words_mut().get_mut(above) {
             rest.fill(0);
         }
-        self.bound = 0;
+        self.bounds = [Bounds::LOWEST; LEVELS];
         for word in 0..words {
             let bits = self.word(0, word);
-            if bits != 0 {
-                self.put(0, word, 0);
-                self.set_word(0, word, bits);
-            }
+            self.put(0, word, 0);
+            self.give_bits(0, word, bits);
         }
     }
-}
 
-/// A run that is looked for: its length, and where it may start.
-#[derive(Clone, Copy)]
-struct Wanted {
-    count: usize,
-    align: usize,
-    shift: usize,
-}
-
-impl Wanted {
-    /// Returns the lowest start at or above `from`.
-    fn start_from(self, from: usize) -> usize {
-        let high = from.wrapping_add(self.shift).wrapping_add(self.align - 1) & !(self.align - 1);
-        high.wrapping_sub(self.shift)
-    }
-
-    /// Returns the bits of a word at which a run may start, for alignments up to a word.
+    /// Returns the bounds of a level.
     #[inline(always)]
-    fn starts(self) -> u64 {
-        // Every `align`-th bit, from the first that is aligned.
-        let pattern = u64::MAX / (u64::MAX >> (WORD - self.align));
-        pattern << (self.shift.wrapping_neg() & (self.align - 1))
+    fn bounds(&self, level: usize) -> &Bounds {
+        // The index is below the length, so nothing is reached but bounds.
+        &self.bounds[if level < LEVELS { level } else { 0 }]
     }
-}
 
-impl<S: BitStorage> RunMap<S> {
-    /// Returns the lowest start at or above `from` of a wanted run.
+    /// Returns the bounds of a level.
     #[inline(always)]
-    fn find(&self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
-        if wanted.count > LONGEST {
-            self.find_long(level, from, wanted)
-        } else if wanted.align > WORD {
-            self.find_sparse(level, from, wanted)
-        } else {
-            self.find_short(level, from, wanted)
-        }
+    fn bounds_mut(&mut self, level: usize) -> &mut Bounds {
+        &mut self.bounds[if level < LEVELS { level } else { 0 }]
     }
-
-    /// Finds a run of up to a word's length, aligned to at most a word.
-    #[inline(always)]
-    fn find_short(&self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
-        let starts = wanted.starts();
-        let mut word = from / WORD;
-        let mut within = u64::MAX << (from % WORD);
-        loop {
-            let found = self.next_word(level, word, wanted.count)?;
-            if found != word {
-                within = u64::MAX;
-            }
-            let bits = self.word(level, found);
-            let fits = fits_inside(bits, wanted.count) & starts & within;
-            if fits != 0 {
-                return Some(found * WORD + fits.trailing_zeros() as usize);
-            }
-            let next = self.word(level, found + 1);
-            let fits = fits_across(bits, next, wanted.count) & starts & within;
-            if fits != 0 {
-                return Some(found * WORD + fits.trailing_zeros() as usize);
-            }
-            (word, within) = (found + 1, u64::MAX);
-        }
-    }
-
-    /// Finds a run of up to a word's length, aligned to more than a word.
-    #[inline(never)]
-    fn find_sparse(&self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
-        let mut from = from;
-        loop {
-            let word = self.next_word(level, from / WORD, wanted.count)?;
-            let start = wanted.start_from(from.max(word * WORD));
-            if start < from || start / WORD >= self.shape.level(level).count {
-                return None;
-            }
-            if self.run_end(level, start, start + wanted.count) == start + wanted.count {
-                return Some(start);
-            }
-            from = start + 1;
-        }
-    }
-
-    /// Finds a run longer than a word.
-    #[inline(never)]
-    fn find_long(&self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
-        if level + 1 >= self.shape.levels {
-            return None;
-        }
-        if wanted.align >= WORD && wanted.shift % WORD == 0 {
-            return self.find_words(level, from, wanted);
-        }
-        // However it lies, a run has this many whole words.
-        let whole = (wanted.count + 1) / WORD - 1;
-        let mut from = from;
-        loop {
-            let start = match whole {
-                0 => self.find_short(level, from, Wanted { count: LONGEST, align: 1, shift: 0 })?,
-                _ => {
-                    let plain = Wanted { count: whole, align: 1, shift: 0 };
-                    let first = self.find(level + 1, from.div_ceil(WORD), plain)?;
-                    let before = first.checked_sub(1).map_or(0, |word| self.word(level, word));
-                    from.max(first * WORD - before.leading_ones() as usize)
-                }
-            };
-            let first = wanted.start_from(start);
-            if first < start || first / WORD >= self.shape.level(level).count {
-                return None;
-            }
-            let end = first.checked_add(wanted.count)?;
-            let reached = self.run_end(level, start, end);
-            if reached == end {
-                return Some(first);
-            }
-            from = reached + 1;
-        }
-    }
-
-    /// Finds a run of whole words with a remainder, aligned to words.
-    fn find_words(&self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
-        let (whole, rest) = (wanted.count / WORD, wanted.count % WORD);
-        let above = Wanted { count: whole, align: wanted.align / WORD, shift: wanted.shift / WORD };
-        let mut from = from.div_ceil(WORD);
-        loop {
-            let first = self.find(level + 1, from, above)?;
-            if rest == 0 || self.word(level, first + whole).trailing_ones() as usize >= rest {
-                return Some(first * WORD);
-            }
-            from = first + 1;
-        }
-    }
-
-    /// Returns the first unit at or above `from` that is not free, or `limit` if all below it are.
-    fn run_end(&self, level: usize, from: usize, limit: usize) -> usize {
-        let (word, bit) = (from / WORD, from % WORD);
-        let ones = (self.word(level, word) >> bit).trailing_ones() as usize;
-        let (mut end, next) = (from + ones, (word + 1) * WORD);
-        if end == next && next < limit {
-            let whole = if level + 1 < self.shape.levels {
-                self.run_end(level + 1, word + 1, limit.div_ceil(WORD))
-            } else {
-                word + 1
-            };
-            end = whole * WORD + self.word(level, whole).trailing_ones() as usize;
-        }
-        end.min(limit)
-    }
-
-    /// Returns whether the bits of `count` units from `first` on are those of `bits`.
-    #[inline(always)]
-    fn all_are(&self, level: usize, first: usize, count: usize, bits: u64) -> bool {
-        let mut all = true;
-        for_each_part(first, count, |word, mask| all &= (self.word(level, word) ^ bits) & mask == 0);
-        all
-    }
-
-    /// Makes `count` units from `first` on free or taken, all of which are not.
-    #[inline(always)]
-    fn write(&mut self, level: usize, first: usize, count: usize) {
-        if first % WORD + count <= WORD {
-            let (word, mask) = (first / WORD, mask(first % WORD, count));
-            let old = self.word(level, word);
-            return self.change(level, word, old, old ^ mask);
-        }
-        self.write_many(level, first, count);
-    }
-
-    /// Makes units in several words free or taken.
-    #[inline(never)]
-    fn write_many(&mut self, level: usize, first: usize, count: usize) {
-        let (low, high) = (first / WORD, (first + count - 1) / WORD);
-        // The words in between, and those of both ends that were or become all ones.
-        let (mut from, mut to) = (low + 1, high);
-        for_each_part(first, count, |word, mask| {
-            let old = self.word(level, word);
-            let new = old ^ mask;
-            self.put(level, word, new);
-            if old == u64::MAX || new == u64::MAX {
-                from = from.min(word);
-                to = to.max(word + 1);
-            }
-        });
-        // The reach of a word depends on the next one.
-        for word in (low.saturating_sub(1)..=high).rev() {
-            let reach = reach(self.word(level, word), self.word(level, word + 1));
-            self.set_lane(level, word, reach);
-        }
-        if from < to && level + 1 < self.shape.levels {
-            self.write(level + 1, from, to - from);
-        }
-    }
-
-    /// Replaces a word and brings what depends on it up to date.
-    fn set_word(&mut self, level: usize, word: usize, new: u64) {
-        let old = self.word(level, word);
-        if old != new {
-            self.change(level, word, old, new);
-        }
-    }
-
-    /// Replaces the word `old` by another one and brings what depends on it up to date.
-    #[inline(always)]
-    fn change(&mut self, level: usize, word: usize, old: u64, new: u64) {
-        self.put(level, word, new);
-        let next = self.word(level, word + 1);
-        self.set_lane(level, word, reach(new, next));
-        if old.trailing_ones() != new.trailing_ones() {
-            // Units at the low end changed, and the run may come from the word before.
-            self.reach_before(level, word, new);
-        }
-        if old == u64::MAX || new == u64::MAX {
-            self.change_above(level + 1, word);
-        }
-    }
-
-    /// Brings the reach of the word before one up to date.
-    #[inline(always)]
-    fn reach_before(&mut self, level: usize, word: usize, bits: u64) {
-        let Some(before) = word.checked_sub(1) else { return };
-        let low = self.word(level, before);
-        if low >> (WORD - 1) != 0 {
-            self.set_lane(level, before, reach(low, bits));
-        }
-    }
-
-    /// Flips the bit of a word in the level above.
-    #[inline(never)]
-    fn change_above(&mut self, level: usize, bit: usize) {
-        if level < self.shape.levels {
-            let word = bit / WORD;
-            let old = self.word(level, word);
-            self.change(level, word, old, old ^ 1 << (bit % WORD));
-        }
-    }
-}
-
-/// Returns the positions from which `count` bits in a row are set inside `bits`.
-#[inline(always)]
-fn fits_inside(bits: u64, count: usize) -> u64 {
-    let (mut bits, mut count) = (bits, count);
-    while count > 1 {
-        let half = count / 2;
-        bits &= bits >> half;
-        count -= half;
-    }
-    bits
-}
-
-/// Returns the positions from which `count` bits in a row are set and reach from `bits` into `next`.
-#[inline(always)]
-fn fits_across(bits: u64, next: u64, count: usize) -> u64 {
-    let (high, low) = (bits.leading_ones() as usize, next.trailing_ones() as usize);
-    // From `first` on the bits are set up to the end; from `last` on they are few enough for what `next` adds.
-    let (first, last) = (WORD - high, (WORD + low).saturating_sub(count).min(WORD - 1));
-    if high == 0 || first > last { 0 } else { mask(first, last - first + 1) }
 }
 
 /// Returns `count` set bits from the bit `first` on; `count` is from 1 to 64.

@@ -72,6 +72,15 @@ impl<S: BitStorage> RunMap<S> {
         Some(index)
     }
 
+    /// Raises the reach of a word to at least `reach`. O(log n), and O(1) where it is as great.
+    #[inline(always)]
+    pub(super) fn raise_lane(&mut self, level: usize, word: usize, reach: u64) {
+        let [lowest, ..] = self.shape.level(level).lanes;
+        if self.at(lowest as usize + word / LANES) >> (word % LANES * LANE) & 0xff < reach {
+            self.set_lane(level, word, reach);
+        }
+    }
+
     /// Sets the reach of a word. O(log n), and O(1) where it does not change the greatest of its neighbours.
     #[inline(always)]
     pub(super) fn set_lane(&mut self, level: usize, word: usize, reach: u64) {

@@ -7,7 +7,7 @@ pub(super) const WORD: usize = u64::BITS as usize;
 pub(super) const LANES: usize = 8;
 
 /// The most levels: 64 to the power of 6 units are more than the words that a `u32` counts.
-const LEVELS: usize = 6;
+pub(super) const LEVELS: usize = 6;
 
 /// The most heights of lanes above the words of a level.
 const HEIGHTS: usize = 11;

@@ -3,7 +3,9 @@ use std::vec::Vec;
 
 use forge_trace::random::Random;
 
-use super::{BitStorage, RunMap, WORD, reach, words_for};
+use super::lanes::reach;
+use super::shape::WORD;
+use super::{BitStorage, RunMap, words_for};
 
 impl<S: BitStorage> RunMap<S> {
     /// Asserts the invariants of the header.
@@ -22,10 +24,12 @@ impl<S: BitStorage> RunMap<S> {
             }
             below.push(0);
             for height in 0..shape.heights {
-                for (index, reach) in below.iter().enumerate() {
+                for (index, reach) in below.iter_mut().enumerate() {
                     let at = shape.lanes[height] as usize + index / 8;
                     let lane = self.storage.words()[at] >> (index % 8 * 8) & 0xff;
-                    assert_eq!(lane, *reach, "(I4) level {level}, height {height}, lane {index}");
+                    let holds = if height == 0 { lane >= *reach && lane.min(1) == (*reach).min(1) } else { lane == *reach };
+                    assert!(holds, "(I4) level {level}, height {height}, lane {index}: {lane} for {reach}");
+                    *reach = lane;
                 }
                 below = below.chunks(8).map(|eight| *eight.iter().max().unwrap()).collect();
             }
@@ -33,12 +37,14 @@ impl<S: BitStorage> RunMap<S> {
         }
         let words = self.shape.level(0).count - 1;
         let lowest = (0..words).find(|word| self.word(0, *word) != 0).unwrap_or(words);
-        assert!(self.bound <= lowest, "(I2)");
+        assert!(self.bound() <= lowest, "(I2)");
+        assert!(self.late_bits == 0 || self.bound() <= self.late && self.word(0, self.late) & self.late_bits == 0);
         if self.front_bits != 0 {
             assert!(self.front < lowest, "(I1), (I2)");
+            assert!(self.late_bits == 0 || self.front < self.late, "(I2)");
         }
         let free = (0..words).map(|word| self.word(0, word).count_ones() as usize).sum::<usize>();
-        assert_eq!(self.free, free + self.front_bits.count_ones() as usize);
+        assert_eq!(self.free, free + (self.front_bits.count_ones() + self.late_bits.count_ones()) as usize);
     }
 }
 
