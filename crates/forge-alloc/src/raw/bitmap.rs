@@ -121,7 +121,11 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(never)]
     fn load_front(&mut self) -> Option<()> {
         self.store_late();
-        let word = self.next_word(0, self.bound(), 1)?;
+        let mut word = self.next_word(0, self.bound(), 1)?;
+        while self.word(0, word) == 0 {
+            self.set_lane(0, word, 0);
+            word = self.next_word(0, word + 1, 1)?;
+        }
         self.front = word;
         self.front_bits = self.word(0, word);
         self.take_bits(0, word, self.front_bits);
@@ -163,7 +167,7 @@ impl<S: BitStorage> RunMap<S> {
                 return false;
             }
             self.late_bits |= bit;
-            self.bounds_mut(0).lower(word, 1);
+            self.bounds_mut(0).lower_any(word);
         }
         self.free += 1;
         true
@@ -214,6 +218,18 @@ impl<S: BitStorage> RunMap<S> {
         self.give_run(0, first, count);
         self.free += count;
         true
+    }
+
+    /// Frees one unit below the capacity in the tree, where no request of one unit looks first. O(log n).
+    #[inline]
+    pub(crate) fn give_in_tree(&mut self, unit: usize) -> bool {
+        self.settle();
+        let taken = self.word(0, unit / WORD) >> (unit % WORD) & 1 == 0;
+        if taken {
+            self.give_run(0, unit, 1);
+            self.free += 1;
+        }
+        taken
     }
 
     /// Takes `count` units from `first` on, all below the capacity, if all of them are free, and returns whether they were.

@@ -126,7 +126,12 @@ impl<O: IdOrder, S: BitStorage, const RANGES: usize> BitmapIdAllocator<O, S, RAN
     /// [`HeapError::NotAllocated`] if any of them is free or not managed; nothing changes.
     #[inline]
     pub fn try_dealloc_id(&mut self, start_id: usize, count: usize) -> AllocResult {
-        if count == 0 || self.ids.give(start_id, count) { Ok(()) } else { Err(HeapError::NotAllocated) }
+        let given = match count {
+            0 => true,
+            1 if O::ROUND_ROBIN => self.ids.give_in_tree(start_id),
+            _ => self.ids.give(start_id, count),
+        };
+        if given { Ok(()) } else { Err(HeapError::NotAllocated) }
     }
 
     /// Takes a run from the cursor on, or else from the start.

@@ -54,6 +54,13 @@ impl Span {
         (self.end.wrapping_sub(self.shift)).div_ceil(WORD) + 1
     }
 
+    /// Returns whether `count` numbers from `start` on are in the span.
+    #[inline(always)]
+    fn holds(&self, start: usize, count: usize) -> bool {
+        let (before, length) = (start.wrapping_sub(self.start), self.end - self.start);
+        before < length && count <= length - before
+    }
+
     /// Returns this span with its first word at `low`.
     fn at(self, low: usize) -> Self {
         Self { shift: (self.start & !(WORD - 1)).wrapping_sub(low * WORD), ..self }
@@ -65,6 +72,8 @@ pub(super) struct SpanMap<S, const SPANS: usize> {
     map: RunMap<S>,
     count: usize,
     spans: [Span; SPANS],
+    /// The unit behind the first span.
+    first_end: usize,
     total: usize,
 }
 
@@ -72,7 +81,7 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
     /// Returns the map without a span.
     pub(super) const fn new(storage: S) -> Self {
         const { assert!(SPANS > 0, "a map that can hold no span is of no use") };
-        Self { map: RunMap::new(storage), count: 0, spans: [Span::NONE; SPANS], total: 0 }
+        Self { map: RunMap::new(storage), count: 0, spans: [Span::NONE; SPANS], first_end: 0, total: 0 }
     }
 
     /// Returns how many numbers there are. O(1).
@@ -159,23 +168,35 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
         let kept = self.spans().iter().take(below).copied();
         let count = rest.iter_mut().zip(kept.chain([merged]).chain(moved)).map(|(slot, span)| *slot = span).count();
         (self.spans, self.count) = (rest, count);
+        self.first_end = self.spans.first().map_or(0, |span| span.end.wrapping_sub(span.shift));
     }
 
     /// Returns the unit of `count` numbers from `start` on, if all of them are in one span.
     #[inline(always)]
     fn unit(&self, start: usize, count: usize) -> Option<usize> {
-        let inside = |span: &&Span| {
-            let before = start.wrapping_sub(span.start);
-            before < span.end - span.start && count <= span.end - span.start - before
-        };
-        self.spans.iter().take(self.count).find(inside).map(|span| start.wrapping_sub(span.shift))
+        let first = self.spans.first()?;
+        if first.holds(start, count) {
+            return Some(start.wrapping_sub(first.shift));
+        }
+        self.unit_behind(start, count)
+    }
+
+    #[inline(never)]
+    fn unit_behind(&self, start: usize, count: usize) -> Option<usize> {
+        let span = self.spans().iter().skip(1).find(|span| span.holds(start, count))?;
+        Some(start.wrapping_sub(span.shift))
     }
 
     /// Returns the number of a unit of a span.
     #[inline(always)]
     fn number(&self, unit: usize) -> usize {
-        let holds = |span: &&Span| unit >= span.start.wrapping_sub(span.shift);
-        let span = self.spans.iter().take(self.count).rfind(holds);
+        let Some(first) = self.spans.first() else { return unit };
+        if unit < self.first_end { unit.wrapping_add(first.shift) } else { self.number_behind(unit) }
+    }
+
+    #[inline(never)]
+    fn number_behind(&self, unit: usize) -> usize {
+        let span = self.spans().iter().rfind(|span| unit >= span.start.wrapping_sub(span.shift));
         unit.wrapping_add(span.map_or(0, |span| span.shift))
     }
 
@@ -216,6 +237,12 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
     #[inline(always)]
     pub(super) fn give(&mut self, start: usize, count: usize) -> bool {
         self.unit(start, count).is_some_and(|unit| self.map.give(unit, count))
+    }
+
+    /// Frees one number as [`give`](Self::give) does, where searches from a number on are the rule.
+    #[inline(always)]
+    pub(super) fn give_in_tree(&mut self, number: usize) -> bool {
+        self.unit(number, 1).is_some_and(|unit| self.map.give_in_tree(unit))
     }
 
     /// Returns whether a number is in a span, and free.

@@ -2,13 +2,18 @@
 //!
 //! # Invariants
 //!
-//! - (I1) No word below `runs[k]` has a bit from which `2^k` bits in a row are set. No word below `natural[k]` has one whose
-//!   number is a multiple of `2^k`, if numbers are those of the bitmap.
+//! - (I1) No word below `runs[k]` has a bit from which `2^k` bits in a row are set, and no word below `natural[k]` has one
+//!   whose number is a multiple of `2^k`; but for `k > 0`, the word `spot` may.
 //! - (I2) Both rise with k.
 //!
 //! # Operations
 //!
 //! O(1) for each power of two whose bound changes.
+//!
+//! # Design
+//!
+//! What was freed last is mostly what is taken next: below the frontier it is the lowest. The spot is that word. It is looked at
+//! first, and when it has been taken whole before the next free, the bounds have stayed at the frontier.
 
 use super::search::Wanted;
 
@@ -20,11 +25,13 @@ const CLASSES: usize = 7;
 pub(super) struct Bounds {
     runs: [u32; CLASSES],
     natural: [u32; CLASSES],
+    /// The word that the bounds leave out.
+    pub(super) spot: u32,
 }
 
 impl Bounds {
     /// The bounds that always hold.
-    pub(super) const LOWEST: Self = Self { runs: [0; CLASSES], natural: [0; CLASSES] };
+    pub(super) const LOWEST: Self = Self { runs: [0; CLASSES], natural: [0; CLASSES], spot: 0 };
 
     /// Returns the word below which there is nothing.
     #[inline(always)]
@@ -50,6 +57,14 @@ impl Bounds {
         if wanted.align == 1 || wanted.is_natural() {
             raise(&mut self.natural, wanted.class() + whole, word as u32);
         }
+    }
+
+    /// Notes that some bit of `word` is set.
+    #[inline(always)]
+    pub(super) fn lower_any(&mut self, word: usize) {
+        let ([runs, ..], [natural, ..]) = (&mut self.runs, &mut self.natural);
+        *runs = (*runs).min(word as u32);
+        *natural = (*natural).min(word as u32);
     }
 
     /// Notes that `length` bits in a row are set from `word` on.

@@ -2,8 +2,8 @@
 //!
 //! # Design
 //!
-//! A take leaves reaches and bounds alone, unless a word becomes empty: they are promises of at most so much. A give computes
-//! only the run that it makes, from the bits on both sides; where one was taken and is given back, nothing else changes.
+//! A take leaves lanes and bounds alone: they are promises of at most so much. A give computes only the run that it makes,
+//! from the bits on both sides; where as much was taken before, it finds both as they have to be, and writes the word alone.
 
 use super::lanes::reach;
 use super::shape::WORD;
@@ -23,9 +23,6 @@ impl<S: BitStorage> RunMap<S> {
     pub(super) fn take_bits(&mut self, level: usize, word: usize, bits: u64) {
         let old = self.word(level, word);
         self.put(level, word, old ^ bits);
-        if old == bits {
-            self.set_lane(level, word, 0);
-        }
         if old == u64::MAX {
             self.take_above(level + 1, word);
         }
@@ -54,9 +51,6 @@ impl<S: BitStorage> RunMap<S> {
         for_each_part(first, count, |word, mask| {
             let old = self.word(level, word);
             self.put(level, word, old ^ mask);
-            if old == mask {
-                self.set_lane(level, word, 0);
-            }
             if old == u64::MAX {
                 whole = (whole.0.min(word), word + 1);
             }
@@ -71,6 +65,9 @@ impl<S: BitStorage> RunMap<S> {
         if bits == 0 {
             return;
         }
+        if bits & (bits - 1) == 0 {
+            return self.give_inside(level, word, bits.trailing_zeros() as usize, 1);
+        }
         let new = self.word(level, word) | bits;
         self.put(level, word, new);
         self.refresh(level, word);
@@ -80,16 +77,14 @@ impl<S: BitStorage> RunMap<S> {
         }
     }
 
-    /// Makes the reach of a word exact.
+    /// Raises the lane of a word that is not 0 to its reach.
     fn refresh(&mut self, level: usize, word: usize) {
         let reach = reach(self.word(level, word), self.word(level, word + 1));
-        self.set_lane(level, word, reach);
-        if reach != 0 {
-            self.bounds_mut(level).lower(word, reach as usize);
-        }
+        self.raise_lane(level, word, reach);
+        self.bounds_mut(level).lower(word, reach as usize);
     }
 
-    /// Makes the reach of the word before one exact, if that goes on in it.
+    /// Raises the lane of the word before one to its reach, if that goes on in it.
     fn refresh_before(&mut self, level: usize, word: usize, bits: u64) {
         if bits & 1 != 0 && word != 0 && self.word(level, word - 1) >> (WORD - 1) != 0 {
             self.refresh(level, word - 1);
@@ -127,7 +122,7 @@ impl<S: BitStorage> RunMap<S> {
         }
         let reach = (end - start).min(LONGEST);
         self.raise_lane(level, word, reach as u64);
-        self.bounds_mut(level).lower(word, reach);
+        self.move_spot(level, word);
         if start == 0 && word != 0 {
             let before = self.word(level, word - 1).leading_ones() as usize;
             if before != 0 {
@@ -139,6 +134,20 @@ impl<S: BitStorage> RunMap<S> {
         if new == u64::MAX {
             self.give_above(level + 1, word);
         }
+    }
+
+    /// Makes a word with a free bit the spot.
+    #[inline(always)]
+    fn move_spot(&mut self, level: usize, word: usize) {
+        let spot = self.bounds(level).spot as usize;
+        if spot != word {
+            if self.word(level, spot) != 0 {
+                let reach = self.lane(level, spot);
+                self.bounds_mut(level).lower(spot, reach as usize);
+            }
+            self.bounds_mut(level).spot = word as u32;
+        }
+        self.bounds_mut(level).lower_any(word);
     }
 
     #[inline(never)]

@@ -75,10 +75,16 @@ impl<S: BitStorage> RunMap<S> {
     /// Raises the reach of a word to at least `reach`. O(log n), and O(1) where it is as great.
     #[inline(always)]
     pub(super) fn raise_lane(&mut self, level: usize, word: usize, reach: u64) {
-        let [lowest, ..] = self.shape.level(level).lanes;
-        if self.at(lowest as usize + word / LANES) >> (word % LANES * LANE) & 0xff < reach {
+        if self.lane(level, word) < reach {
             self.set_lane(level, word, reach);
         }
+    }
+
+    /// Returns what the reach of a word is at most. O(1).
+    #[inline(always)]
+    pub(super) fn lane(&self, level: usize, word: usize) -> u64 {
+        let [lowest, ..] = self.shape.level(level).lanes;
+        self.at(lowest as usize + word / LANES) >> (word % LANES * LANE) & 0xff
     }
 
     /// Sets the reach of a word. O(log n), and O(1) where it does not change the greatest of its neighbours.

@@ -10,6 +10,17 @@ use super::lanes::reach;
 use super::shape::WORD;
 use super::{BitStorage, LONGEST, RunMap, mask};
 
+/// Every bit, every second, every fourth, and so on.
+const PATTERNS: [u64; 7] = [
+    u64::MAX,
+    0x5555_5555_5555_5555,
+    0x1111_1111_1111_1111,
+    0x0101_0101_0101_0101,
+    0x0001_0001_0001_0001,
+    0x0000_0001_0000_0001,
+    1,
+];
+
 /// A run that is looked for: its length, and where it may start.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted {
@@ -44,7 +55,7 @@ impl Wanted {
     #[inline(always)]
     fn starts(self) -> u64 {
         // Every `align`-th bit, from the first that is aligned.
-        let pattern = u64::MAX / (u64::MAX >> (WORD - self.align));
+        let pattern = PATTERNS.get(self.align.trailing_zeros() as usize).copied().unwrap_or(1);
         pattern << (self.shift.wrapping_neg() & (self.align - 1))
     }
 }
@@ -66,6 +77,13 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(always)]
     fn find_short(&mut self, level: usize, from: usize, wanted: Wanted) -> Option<usize> {
         let bound = self.bounds(level).of(wanted) as usize;
+        let spot = self.bounds(level).spot as usize;
+        if spot < bound && from / WORD <= spot {
+            let within = if from / WORD == spot { u64::MAX << (from % WORD) } else { u64::MAX };
+            if let Some(bit) = self.fit(level, spot, within, wanted) {
+                return Some(spot * WORD + bit);
+            }
+        }
         let (word, within) =
             if from / WORD < bound { (bound, u64::MAX) } else { (from / WORD, u64::MAX << (from % WORD)) };
         let start = self.find_from(level, word, within, wanted)?;
@@ -78,26 +96,30 @@ impl<S: BitStorage> RunMap<S> {
     /// Finds such a run from the bits `within` of a word on.
     #[inline(always)]
     fn find_from(&mut self, level: usize, word: usize, within: u64, wanted: Wanted) -> Option<usize> {
-        let starts = wanted.starts();
         let (mut word, mut within) = (word, within);
         loop {
             let found = self.next_word(level, word, wanted.count)?;
             if found != word {
                 within = u64::MAX;
             }
-            let bits = self.word(level, found);
-            let fits = fits_inside(bits, wanted.count) & starts & within;
-            if fits != 0 {
-                return Some(found * WORD + fits.trailing_zeros() as usize);
+            if let Some(bit) = self.fit(level, found, within, wanted) {
+                return Some(found * WORD + bit);
             }
-            let next = self.word(level, found + 1);
-            let fits = fits_across(bits, next, wanted.count) & starts & within;
-            if fits != 0 {
-                return Some(found * WORD + fits.trailing_zeros() as usize);
-            }
-            self.set_lane(level, found, reach(bits, next));
+            self.set_lane(level, found, reach(self.word(level, found), self.word(level, found + 1)));
             (word, within) = (found + 1, u64::MAX);
         }
+    }
+
+    /// Returns the lowest of the bits `within` of a word from which a wanted run may be taken.
+    #[inline(always)]
+    fn fit(&self, level: usize, word: usize, within: u64, wanted: Wanted) -> Option<usize> {
+        let starts = wanted.starts() & within;
+        let bits = self.word(level, word);
+        let mut fits = fits_inside(bits, wanted.count) & starts;
+        if fits == 0 {
+            fits = fits_across(bits, self.word(level, word + 1), wanted.count) & starts;
+        }
+        if fits == 0 { None } else { Some(fits.trailing_zeros() as usize) }
     }
 
     /// Finds a run of up to a word's length, aligned to more than a word.
@@ -113,6 +135,7 @@ impl<S: BitStorage> RunMap<S> {
             if self.run_end(level, start, start + wanted.count) == start + wanted.count {
                 return Some(start);
             }
+            self.set_lane(level, word, reach(self.word(level, word), self.word(level, word + 1)));
             from = start + 1;
         }
     }

@@ -27,7 +27,7 @@ impl<S: BitStorage> RunMap<S> {
                 for (index, reach) in below.iter_mut().enumerate() {
                     let at = shape.lanes[height] as usize + index / 8;
                     let lane = self.storage.words()[at] >> (index % 8 * 8) & 0xff;
-                    let holds = if height == 0 { lane >= *reach && lane.min(1) == (*reach).min(1) } else { lane == *reach };
+                    let holds = if height == 0 { lane >= *reach } else { lane == *reach };
                     assert!(holds, "(I4) level {level}, height {height}, lane {index}: {lane} for {reach}");
                     *reach = lane;
                 }
