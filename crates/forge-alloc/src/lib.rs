@@ -30,6 +30,7 @@
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
 //! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
 //! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
+//! | [`BuddyByteAllocator`] | blocks of powers of two bytes from regions, by bits beside them | every block | yes | yes |
 //! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses, by a bitmap | every page | yes | yes |
 //! | [`BitmapIdAllocator`] | runs of ids, the lowest first or in turn | every id | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
@@ -142,6 +143,7 @@ pub use layout::heap::blocks::HeapBlocks;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use layout::quarantinable::Quarantinable;
+pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
 pub use layout::page::ids::{BitmapIdAllocator, IdOrder, LowestFirst, RoundRobin};
 pub use layout::route::WithFallback;

@@ -57,8 +57,8 @@ mod storage;
 
 use bounds::Bounds;
 use search::Wanted;
-use shape::{LEVELS, Shape, WORD};
 pub(crate) use shape::words_for;
+use shape::{LEVELS, Shape, WORD};
 pub use storage::BitStorage;
 
 /// The longest run that a reach tells apart.
@@ -123,7 +123,7 @@ impl<S: BitStorage> RunMap<S> {
         self.store_late();
         let mut word = self.next_word(0, self.bound(), 1)?;
         while self.word(0, word) == 0 {
-            self.set_lane(0, word, 0);
+            self.lower_lane(0, word);
             word = self.next_word(0, word + 1, 1)?;
         }
         self.front = word;
@@ -147,7 +147,7 @@ impl<S: BitStorage> RunMap<S> {
     }
 
     /// Frees one unit that does not simply become the front word.
-    #[inline]
+    #[inline(never)]
     fn give_beside(&mut self, word: usize, bit: u64) -> bool {
         if self.front_bits != 0 && word <= self.front {
             if word < self.front {
@@ -211,6 +211,11 @@ impl<S: BitStorage> RunMap<S> {
         if count == 1 {
             return self.give_one(first);
         }
+        self.give_several(first, count)
+    }
+
+    #[inline(never)]
+    fn give_several(&mut self, first: usize, count: usize) -> bool {
         self.settle();
         if !self.all_are(0, first, count, 0) {
             return false;

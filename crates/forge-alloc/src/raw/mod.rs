@@ -2,6 +2,7 @@
 
 pub(crate) mod boundary;
 pub(crate) mod bitmap;
+pub(crate) mod buddy;
 pub(crate) mod chunk;
 pub(crate) mod copy;
 pub(crate) mod cursor;

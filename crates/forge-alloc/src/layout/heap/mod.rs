@@ -12,3 +12,6 @@ pub(crate) mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod tlsf;
+//! Exclusive heaps: blocks of any layout from regions.
+
+pub(crate) mod buddy;

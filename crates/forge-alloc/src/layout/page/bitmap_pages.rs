@@ -106,7 +106,10 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
     /// many pages it can manage: [`page_words`].
     pub const fn over(words: S) -> Self {
         const {
-            assert!(PAGE_SIZE.is_power_of_two() && PAGE_SIZE > 1, "pages are found by the high bits of an address");
+            assert!(
+                PAGE_SIZE.is_power_of_two() && PAGE_SIZE > 1,
+                "pages are found by the high bits of an address"
+            );
         }
         Self { pages: SpanMap::new(words) }
     }
@@ -149,10 +152,27 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
         self.pages.is_free(pos / PAGE_SIZE) == Some(false)
     }
 
+    /// Takes a run that is not simply one page.
+    #[inline(never)]
+    fn alloc_run(&mut self, num_pages: usize, align: usize) -> AllocResult<usize> {
+        let align = Self::align_in_pages(align)?;
+        if num_pages > self.pages.available() {
+            return Err(HeapError::NoMemory);
+        }
+        if num_pages == 0 {
+            return Err(HeapError::InvalidParam);
+        }
+        self.pages.take_run(0, num_pages, align).map(|page| page * PAGE_SIZE).ok_or(HeapError::NoMemory)
+    }
+
     /// Returns the alignment in pages of `align` bytes.
     #[inline(always)]
     fn align_in_pages(align: usize) -> AllocResult<usize> {
-        if align.is_power_of_two() && align >= PAGE_SIZE { Ok(align / PAGE_SIZE) } else { Err(HeapError::InvalidParam) }
+        if align.is_power_of_two() && align >= PAGE_SIZE {
+            Ok(align / PAGE_SIZE)
+        } else {
+            Err(HeapError::InvalidParam)
+        }
     }
 }
 
@@ -181,14 +201,7 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
         if num_pages == 1 && align_pow2 == PAGE_SIZE {
             return self.pages.take_lowest().map(|page| page * PAGE_SIZE).ok_or(HeapError::NoMemory);
         }
-        let align = Self::align_in_pages(align_pow2)?;
-        if num_pages > self.pages.available() {
-            return Err(HeapError::NoMemory);
-        }
-        if num_pages == 0 {
-            return Err(HeapError::InvalidParam);
-        }
-        self.pages.take_run(0, num_pages, align).map(|page| page * PAGE_SIZE).ok_or(HeapError::NoMemory)
+        self.alloc_run(num_pages, align_pow2)
     }
 
     /// As [`try_dealloc_pages`](BitmapPageAllocator::try_dealloc_pages), with the error ignored.

@@ -116,7 +116,11 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
         let touching = self.spans().iter().skip(below).take_while(|span| span.start <= end).count();
         let merged = self.spans().iter().skip(below).take(touching).fold(
             Span { start, end, shift: 0 },
-            |merged, span| Span { start: merged.start.min(span.start), end: merged.end.max(span.end), shift: 0 },
+            |merged, span| Span {
+                start: merged.start.min(span.start),
+                end: merged.end.max(span.end),
+                shift: 0,
+            },
         );
         let low = self.spans().get(below.wrapping_sub(1)).map_or(0, |span| span.high());
         let room = self.map.capacity() / WORD;
@@ -166,7 +170,8 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
             span.at(low)
         });
         let kept = self.spans().iter().take(below).copied();
-        let count = rest.iter_mut().zip(kept.chain([merged]).chain(moved)).map(|(slot, span)| *slot = span).count();
+        let count =
+            rest.iter_mut().zip(kept.chain([merged]).chain(moved)).map(|(slot, span)| *slot = span).count();
         (self.spans, self.count) = (rest, count);
         self.first_end = self.spans.first().map_or(0, |span| span.end.wrapping_sub(span.shift));
     }

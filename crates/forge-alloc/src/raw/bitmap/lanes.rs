@@ -2,13 +2,16 @@
 //!
 //! # Operations
 //!
-//! Finding a word and changing a reach are O(log n) with the base 8.
+//! Finding a word and raising a lane are O(log n) with the base 8, finding amortized over the raises before it.
 //!
 //! # Design
 //!
+//! A lane is an upper bound. Raising one goes up as far as it is greater; lowering one does not go up at all: a search that
+//! reads eight lanes in vain lowers the one above. So a run that is taken and given back changes no lane.
+//!
 //! A reach is at most 64, so the highest bit of a lane is free to say in which lanes a subtraction did not borrow.
 
-use super::shape::{LANES, WORD};
+use super::shape::{LANES, Level, WORD};
 use super::{BitStorage, LONGEST, RunMap};
 
 /// The lowest bit of every lane.
@@ -41,42 +44,87 @@ impl<S: BitStorage> RunMap<S> {
         self.storage.words().get(at).copied().unwrap_or(0)
     }
 
-    /// Returns the lowest word from `from` on whose reach is at least `count`, which is from 1 to 64. O(log n).
+    /// Returns the lowest word from `from` on whose lane is at least `count`, which is from 1 to 64. O(log n) amortized.
     #[inline(always)]
-    pub(super) fn next_word(&self, level: usize, from: usize, count: usize) -> Option<usize> {
-        let shape = self.shape.level(level);
+    pub(super) fn next_word(&mut self, level: usize, from: usize, count: usize) -> Option<usize> {
         let probe = LOWS * count as u64;
-        let (mut index, mut height, mut lanes) = (from, 0, shape.count);
-        loop {
-            if index >= lanes {
-                return None;
-            }
-            let word = self.at(*shape.lanes.get(height)? as usize + index / LANES);
-            let hits = at_least(word, probe) & (u64::MAX << (index % LANES * LANE));
-            if hits != 0 {
-                index = index / LANES * LANES + lowest(hits);
-                break;
-            }
-            index = index / LANES + 1;
-            lanes = lanes.div_ceil(LANES);
-            height += 1;
-            if height == shape.heights {
-                return None;
-            }
+        let [lowest, ..] = self.shape.level(level).lanes;
+        let hits = at_least(self.at(lowest as usize + from / LANES), probe) & lanes_from(from);
+        if hits != 0 && from < self.shape.level(level).count {
+            return Some(from / LANES * LANES + first(hits));
         }
-        while height > 0 {
-            height -= 1;
-            let hits = at_least(self.at(*shape.lanes.get(height)? as usize + index), probe);
-            index = index * LANES + lowest(hits);
-        }
-        Some(index)
+        self.next_word_behind(level, from, probe)
     }
 
-    /// Raises the reach of a word to at least `reach`. O(log n), and O(1) where it is as great.
+    /// Goes up as long as no lane of eight is as great, and down where one is.
+    #[inline(never)]
+    fn next_word_behind(&mut self, level: usize, from: usize, probe: u64) -> Option<usize> {
+        let (mut index, mut height) = (from, 0);
+        loop {
+            let &Level { count, heights, ref lanes, .. } = self.shape.level(level);
+            // Each lane of this height stands for this many words, a power of two.
+            if height == heights || index << (LANES.trailing_zeros() as usize * height) >= count {
+                return None;
+            }
+            let at = *lanes.get(height)? as usize + index / LANES;
+            let above = lanes.get(height + 1).copied().unwrap_or(0) as usize;
+            let word = self.at(at);
+            let hits = at_least(word, probe) & lanes_from(index);
+            if hits != 0 {
+                index = index / LANES * LANES + first(hits);
+                if height == 0 {
+                    return Some(index);
+                }
+                (index, height) = (index * LANES, height - 1);
+                continue;
+            }
+            index /= LANES;
+            height += 1;
+            if height < heights {
+                // Read in vain: what stands above is lowered to what is here.
+                self.set_byte(above, index, greatest(word));
+            }
+            index += 1;
+        }
+    }
+
+    /// Raises the lane of a word to at least `reach`. O(log n), and O(1) where it is as great.
     #[inline(always)]
     pub(super) fn raise_lane(&mut self, level: usize, word: usize, reach: u64) {
         if self.lane(level, word) < reach {
-            self.set_lane(level, word, reach);
+            self.raise_lanes(level, word, reach);
+        }
+    }
+
+    #[inline(never)]
+    fn raise_lanes(&mut self, level: usize, word: usize, reach: u64) {
+        let shape = self.shape.level(level);
+        let words = self.storage.words_mut();
+        let mut index = word;
+        for &lanes in shape.lanes.iter().take(shape.heights) {
+            let Some(slot) = words.get_mut(lanes as usize + index / LANES) else { return };
+            let place = index % LANES * LANE;
+            if *slot >> place & 0xff >= reach {
+                return;
+            }
+            *slot = *slot & !(0xff << place) | reach << place;
+            index /= LANES;
+        }
+    }
+
+    /// Lowers the lane of a word to its reach. O(1).
+    #[inline(always)]
+    pub(super) fn lower_lane(&mut self, level: usize, word: usize) {
+        let [lowest, ..] = self.shape.level(level).lanes;
+        self.set_byte(lowest as usize, word, reach(self.word(level, word), self.word(level, word + 1)));
+    }
+
+    /// Replaces one lane of those from a word of the storage on.
+    #[inline(always)]
+    fn set_byte(&mut self, lanes: usize, index: usize, value: u64) {
+        if let Some(slot) = self.storage.words_mut().get_mut(lanes + index / LANES) {
+            let place = index % LANES * LANE;
+            *slot = *slot & !(0xff << place) | value << place;
         }
     }
 
@@ -86,32 +134,6 @@ impl<S: BitStorage> RunMap<S> {
         let [lowest, ..] = self.shape.level(level).lanes;
         self.at(lowest as usize + word / LANES) >> (word % LANES * LANE) & 0xff
     }
-
-    /// Sets the reach of a word. O(log n), and O(1) where it does not change the greatest of its neighbours.
-    #[inline(always)]
-    pub(super) fn set_lane(&mut self, level: usize, word: usize, reach: u64) {
-        let shape = self.shape.level(level);
-        let (mut index, mut reach) = (word, reach);
-        let words = self.storage.words_mut();
-        for &lanes in shape.lanes.iter().take(shape.heights) {
-            let Some(slot) = words.get_mut(lanes as usize + index / LANES) else { return };
-            let place = index % LANES * LANE;
-            let old = *slot >> place & 0xff;
-            if old == reach {
-                return;
-            }
-            *slot ^= (old ^ reach) << place;
-            let others = *slot & !(0xff << place);
-            // The greatest of the eight changes only if no other lane is as great.
-            if at_least(others, LOWS * old.max(reach)) != 0 {
-                return;
-            }
-            if reach < old {
-                reach = greatest(*slot);
-            }
-            index /= LANES;
-        }
-    }
 }
 
 /// Returns the highest bit of each lane that is at least the one in `probe`.
@@ -120,9 +142,15 @@ const fn at_least(lanes: u64, probe: u64) -> u64 {
     ((lanes | HIGHS) - probe) & HIGHS
 }
 
+/// Returns the lanes of a word from that of an index on.
+#[inline(always)]
+const fn lanes_from(index: usize) -> u64 {
+    u64::MAX << (index % LANES * LANE)
+}
+
 /// Returns the number of the lowest lane whose highest bit is set.
 #[inline(always)]
-const fn lowest(hits: u64) -> usize {
+const fn first(hits: u64) -> usize {
     hits.trailing_zeros() as usize / LANE
 }
 

@@ -6,7 +6,6 @@
 //! that it reads in vain. A take leaves it at that, so a reach is lowered at most twice for each take, and the search is
 //! O(log n) amortized over the takes before it.
 
-use super::lanes::reach;
 use super::shape::WORD;
 use super::{BitStorage, LONGEST, RunMap, mask};
 
@@ -105,7 +104,7 @@ impl<S: BitStorage> RunMap<S> {
             if let Some(bit) = self.fit(level, found, within, wanted) {
                 return Some(found * WORD + bit);
             }
-            self.set_lane(level, found, reach(self.word(level, found), self.word(level, found + 1)));
+            self.lower_lane(level, found);
             (word, within) = (found + 1, u64::MAX);
         }
     }
@@ -135,7 +134,7 @@ impl<S: BitStorage> RunMap<S> {
             if self.run_end(level, start, start + wanted.count) == start + wanted.count {
                 return Some(start);
             }
-            self.set_lane(level, word, reach(self.word(level, word), self.word(level, word + 1)));
+            self.lower_lane(level, word);
             from = start + 1;
         }
     }

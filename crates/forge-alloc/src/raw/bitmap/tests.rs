@@ -27,8 +27,10 @@ impl<S: BitStorage> RunMap<S> {
                 for (index, reach) in below.iter_mut().enumerate() {
                     let at = shape.lanes[height] as usize + index / 8;
                     let lane = self.storage.words()[at] >> (index % 8 * 8) & 0xff;
-                    let holds = if height == 0 { lane >= *reach } else { lane == *reach };
-                    assert!(holds, "(I4) level {level}, height {height}, lane {index}: {lane} for {reach}");
+                    assert!(
+                        lane >= *reach,
+                        "(I4) level {level}, height {height}, lane {index}: {lane} for {reach}"
+                    );
                     *reach = lane;
                 }
                 below = below.chunks(8).map(|eight| *eight.iter().max().unwrap()).collect();
@@ -38,7 +40,9 @@ impl<S: BitStorage> RunMap<S> {
         let words = self.shape.level(0).count - 1;
         let lowest = (0..words).find(|word| self.word(0, *word) != 0).unwrap_or(words);
         assert!(self.bound() <= lowest, "(I2)");
-        assert!(self.late_bits == 0 || self.bound() <= self.late && self.word(0, self.late) & self.late_bits == 0);
+        assert!(
+            self.late_bits == 0 || self.bound() <= self.late && self.word(0, self.late) & self.late_bits == 0
+        );
         if self.front_bits != 0 {
             assert!(self.front < lowest, "(I1), (I2)");
             assert!(self.late_bits == 0 || self.front < self.late, "(I2)");
@@ -111,7 +115,8 @@ fn every_short_history_on_a_tiny_map_is_that_of_the_naive_one() {
         for &(take, first, count) in history.iter() {
             if take {
                 let expected = naive.run(count, 1, 0, 0);
-                let got = if count == 1 { map.take_lowest() } else { map.take_run(0, usize::MAX, count, 1, 0) };
+                let got =
+                    if count == 1 { map.take_lowest() } else { map.take_run(0, usize::MAX, count, 1, 0) };
                 assert_eq!(got, expected, "{history:?}");
                 expected.map(|first| naive.set(first, count, false));
             } else {
@@ -157,8 +162,11 @@ fn random_history(units: usize, percent: usize, longest: usize, steps: usize, se
                 let align = if align == 0 { 1 } else { align };
                 let expected = naive.run(count, align, shift, from);
                 let single = count == 1 && align == 1 && from == 0;
-                let got =
-                    if single { map.take_lowest() } else { map.take_run(from, usize::MAX, count, align, shift) };
+                let got = if single {
+                    map.take_lowest()
+                } else {
+                    map.take_run(from, usize::MAX, count, align, shift)
+                };
                 assert_eq!(got, expected, "step {step}: {count} aligned to {align} from {from}");
                 expected.map(|first| naive.set(first, count, false));
             }
