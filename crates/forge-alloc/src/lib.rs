@@ -32,6 +32,7 @@
 //! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
 //! | [`BuddyByteAllocator`] | blocks of powers of two bytes from regions, by bits beside them | every block | yes | yes |
 //! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses, by a bitmap | every page | yes | yes |
+//! | [`BuddyPageAllocator`] | runs of pages in a bounded number of steps, by the buddy system | every page | yes | yes |
 //! | [`BitmapIdAllocator`] | runs of ids, the lowest first or in turn | every id | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
@@ -145,6 +146,7 @@ pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use layout::quarantinable::Quarantinable;
 pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
+pub use layout::page::buddy_pages::{BuddyPageAllocator, buddy_words};
 pub use layout::page::ids::{BitmapIdAllocator, IdOrder, LowestFirst, RoundRobin};
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]

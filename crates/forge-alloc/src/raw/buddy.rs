@@ -29,6 +29,8 @@
 //!
 //! The map borrows its words in each call, so that whoever owns it decides where they are.
 
+mod runs;
+
 /// The bits of a word.
 const WORD: usize = u64::BITS as usize;
 

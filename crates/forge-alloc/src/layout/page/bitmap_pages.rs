@@ -122,10 +122,8 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
     /// [`HeapError::MemoryOverlap`] if one of them is managed, [`HeapError::NoMemory`] if the bitmap is too small or there are
     /// `REGIONS` regions apart from each other.
     pub fn add_range(&mut self, start: usize, size: usize) -> AllocResult {
-        let last = size.checked_sub(1).and_then(|size| start.checked_add(size));
-        let last = last.ok_or(HeapError::InvalidParam)?;
-        let end = last / PAGE_SIZE + usize::from(last % PAGE_SIZE == PAGE_SIZE - 1);
-        self.pages.add(start.div_ceil(PAGE_SIZE), end)
+        let (start, end) = whole_pages::<PAGE_SIZE>(start, size).ok_or(HeapError::InvalidParam)?;
+        self.pages.add(start, end)
     }
 
     /// Takes `num_pages` pages from the address `pos` back. O(log pages + n / 64).
@@ -233,6 +231,15 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
     fn available_pages(&self) -> usize {
         self.pages.available()
     }
+}
+
+/// Returns the numbers of the whole pages in `size` bytes at `start`, up to the one behind them; `None` if there are none, or
+/// the bytes leave the address space.
+pub(super) fn whole_pages<const PAGE_SIZE: usize>(start: usize, size: usize) -> Option<(usize, usize)> {
+    let last = start.checked_add(size.checked_sub(1)?)?;
+    let (first, end) =
+        (start.div_ceil(PAGE_SIZE), last / PAGE_SIZE + usize::from(last % PAGE_SIZE == PAGE_SIZE - 1));
+    if first < end { Some((first, end)) } else { None }
 }
 
 #[cfg(test)]
