@@ -1,47 +1,48 @@
-//! A bitmap of free units that finds the lowest free run of any length: words, and a tree of how long their runs are.
+//! A bitmap of free units that finds the lowest free run of any length: words, and bounds of how long their runs are.
 //!
 //! ```text
 //!   level 1    one bit per word of level 0: "all 64 free"          the same structure, for runs of whole words
 //!                 |
 //!   level 0    | word 0 | word 1 | ..                  | 0 |       one bit per unit, 1 is free; the last word stays 0
-//!                 |                                                 (the front word is held in a register-sized field)
-//!   lanes 0    |reach of word 0 .. 7| 8 .. 15 | ..                 a byte per word: the longest run that starts in it,
-//!   lanes 1    |reach of lanes 0 .. 7 | ..                          into the next word as well, up to 64
-//!   lanes 2    | ..                                                a byte per eight below: the greatest of them
+//!                                                                   (bits of the front and of the late word are beside it)
+//!   lanes 0    |word 0 .. word 7 | 8 .. 15 | ..                    a byte per word: its reach is at most this
+//!   lanes 1    |lanes 0 .. 7     | ..                              a byte per eight below: none of them is greater
 //! ```
+//!
+//! The *reach* of a word is the most free units in a row from any of its bits on, with those in the next word, at most 64.
 //!
 //! # Invariants
 //!
-//! - (I1) A unit is free exactly if its bit in level 0 is set, or if it lies in the word `front` and its bit in
-//!   `front_bits` is set. The word `front` of level 0 is 0 while `front_bits` is not.
-//! - (I2) Every word of level 0 below `bound` is 0, and so is every one below `front` while `front_bits` is not 0.
+//! - (I1) A unit is free exactly if its bit is set in level 0, in `front_bits` for the word `front`, or in `late_bits` for the
+//!   word `late`; it is set in only one of them.
+//! - (I2) While `front_bits` is not 0, every word of level 0 up to `front` is 0, and `late` is above it if `late_bits` is not 0.
 //! - (I3) A bit of a level above 0 is set exactly if the word with its number, in the level below, is all ones.
-//! - (I4) Lane `w` of height 0 is the reach of word `w`: the most free units in a row from any of its bits on, with those
-//!   in word `w + 1`, at most 64. A lane of a greater height is the greatest of the eight below it.
-//! - (I5) The shape is zero or that of the storage; then every offset in it that a level uses lies inside the storage, and
+//! - (I4) A lane of height 0 is at least the reach of its word, and one of a greater height at least as great as each of the
+//!   eight below it.
+//! - (I5) The bounds of each level hold for its words, and those for single units in level 0 for the late word as well.
+//! - (I6) The shape is zero or that of the storage; then every offset in it that a level uses lies inside the storage, and
 //!   the last word of each level is 0 for ever.
 //!
 //! # Operations
 //!
 //! | | |
 //! |---|---|
-//! | lowest free unit, free one unit | O(1) where the front word has it, else O(log n) |
-//! | lowest run of `n` | O(log n + n / 64) per candidate: a run that is long enough, or will be with its ends |
+//! | lowest free unit, free one unit | O(1) where the front word has it, else O(log n) amortized |
+//! | lowest run of `n` | O(log n + n / 64) amortized, per run that is long enough and lies wrong or is short of whole words |
 //! | take or free `n` in a row | O(log n + n / 64), checked first: all or nothing |
 //!
-//! Only two things make a candidate fail: an alignment that it misses, and fewer than 127 units around too few whole words.
+//! A search reads a word in vain once for each take before it that shortened a run there, so a single search is O(n / 64) at worst.
 //!
 //! # Design
 //!
-//! *The front word* is taken out of the tree. Frees and requests of single units below everything else that is free then
+//! *The front word* is taken out of the bitmap. Frees and requests of single units below everything else that is free then
 //! touch two fields and no memory, and that is where ordered allocation works: what was freed last below the frontier is
-//! the lowest. The tree is told about whole words only.
+//! the lowest. The *late word* gathers frees above the front, so that the tree hears of a word and not of each of its units.
 //!
-//! *Reach* says for every length whether a word is worth a look, so that a search never reads a word in vain, and it
-//! crosses a word's end because every run of up to 64 units lies in two words. Eight reaches are compared at a time in one
-//! register (the byte-parallel comparison of Lamport, "Multiple byte processing with full-word instructions", 1975). A change
-//! goes up only as far as it changes the greatest of eight. Binary trees of prefix, suffix and longest run answer the same in
-//! three times the levels, each of them rewritten by every call.
+//! *Reach* says for every length whether a word is worth a look, and it crosses a word's end because every run of up to 64
+//! units lies in two words. Eight are compared at a time in one register (Lamport, "Multiple byte processing with full-word
+//! instructions", 1975). Bounds instead of exact values make a take write one word and nothing else: exact lanes were
+//! rewritten up to the top by every run that is taken and given back.
 //!
 //! *Long runs* are runs of whole words with two ends, and whole words are the bits of the level above.
 //!
@@ -56,7 +57,7 @@ mod shape;
 mod storage;
 
 use bounds::Bounds;
-use search::Wanted;
+use search::{Wanted, fits_inside};
 pub(crate) use shape::words_for;
 use shape::{LEVELS, Shape, WORD};
 pub use storage::BitStorage;
@@ -137,40 +138,47 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(always)]
     pub(crate) fn give_one(&mut self, unit: usize) -> bool {
         let (word, bit) = (unit / WORD, 1 << (unit % WORD));
-        if word < self.bound() && self.front_bits == 0 {
-            self.front = word;
-            self.front_bits = bit;
-            self.free += 1;
-            return true;
+        if self.front_bits == 0 {
+            if word < self.bound() {
+                self.front = word;
+                self.front_bits = bit;
+                self.free += 1;
+                return true;
+            }
+        } else if word == self.front {
+            let taken = self.front_bits & bit == 0;
+            self.front_bits |= bit;
+            self.free += usize::from(taken);
+            return taken;
         }
         self.give_beside(word, bit)
     }
 
-    /// Frees one unit that does not simply become the front word.
-    #[inline(never)]
+    /// Frees one unit that the front word does not take.
+    #[inline]
     fn give_beside(&mut self, word: usize, bit: u64) -> bool {
-        if self.front_bits != 0 && word <= self.front {
-            if word < self.front {
-                self.store_front();
-                self.front = word;
-            }
-            if self.front_bits & bit != 0 {
-                return false;
-            }
-            self.front_bits |= bit;
+        if self.front_bits != 0 && word < self.front {
+            self.store_front();
+            (self.front, self.front_bits) = (word, bit);
         } else {
-            if word != self.late {
-                self.store_late();
-                self.late = word;
+            if word != self.late || self.late_bits == 0 {
+                self.move_late(word);
             }
             if (self.word(0, word) | self.late_bits) & bit != 0 {
                 return false;
             }
             self.late_bits |= bit;
-            self.bounds_mut(0).lower_any(word);
         }
         self.free += 1;
         true
+    }
+
+    /// Makes a word the late one.
+    #[inline(never)]
+    fn move_late(&mut self, word: usize) {
+        self.store_late();
+        self.late = word;
+        self.bounds_mut(0).lower_any(word);
     }
 
     /// Tells the tree about the bits that are beside it.
@@ -217,10 +225,17 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(never)]
     fn give_several(&mut self, first: usize, count: usize) -> bool {
         self.settle();
-        if !self.all_are(0, first, count, 0) {
+        if first % WORD + count <= WORD {
+            let (old, mask) = (self.word(0, first / WORD), mask(first % WORD, count));
+            if old & mask != 0 {
+                return false;
+            }
+            self.give_inside(0, first / WORD, first % WORD, old | mask);
+        } else if self.all_are(0, first, count, 0) {
+            self.give_many(0, first, count);
+        } else {
             return false;
         }
-        self.give_run(0, first, count);
         self.free += count;
         true
     }
@@ -261,13 +276,40 @@ impl<S: BitStorage> RunMap<S> {
         shift: usize,
     ) -> Option<usize> {
         self.settle();
-        let first = self.find(0, from, Wanted { count, align, shift })?;
+        let wanted = Wanted { count, align, shift };
+        if count <= LONGEST && align <= WORD && from == 0 {
+            if let Some(first) = self.take_at_spot(wanted) {
+                return Some(first);
+            }
+        }
+        let first = self.find(0, from, wanted)?;
         if count > end.saturating_sub(first) {
             return None;
         }
         self.take_units(0, first, count);
         self.free -= count;
         Some(first)
+    }
+
+    /// Takes a run of up to a word's length out of the spot, if that holds the lowest one.
+    #[inline(always)]
+    fn take_at_spot(&mut self, wanted: Wanted) -> Option<usize> {
+        let spot = self.bounds(0).spot as usize;
+        if spot >= self.bounds(0).of(wanted) as usize {
+            return None;
+        }
+        let bits = self.word(0, spot);
+        let fits = fits_inside(bits, wanted.count) & wanted.starts();
+        if fits == 0 {
+            return None;
+        }
+        let bit = fits.trailing_zeros() as usize;
+        self.put(0, spot, bits ^ mask(bit, wanted.count));
+        if bits == u64::MAX {
+            self.take_above(1, spot);
+        }
+        self.free -= wanted.count;
+        Some(spot * WORD + bit)
     }
 
     /// Moves the words from `at` up to `end` to `to`, makes zero what they left, and builds everything above them again. The

@@ -29,7 +29,7 @@ impl<S: BitStorage> RunMap<S> {
     }
 
     #[inline(never)]
-    fn take_above(&mut self, level: usize, bit: usize) {
+    pub(super) fn take_above(&mut self, level: usize, bit: usize) {
         if level < self.shape.levels {
             self.take_bits(level, bit / WORD, 1 << (bit % WORD));
         }
@@ -66,7 +66,8 @@ impl<S: BitStorage> RunMap<S> {
             return;
         }
         if bits & (bits - 1) == 0 {
-            return self.give_inside(level, word, bits.trailing_zeros() as usize, 1);
+            let new = self.word(level, word) | bits;
+            return self.give_inside(level, word, bits.trailing_zeros() as usize, new);
         }
         let new = self.word(level, word) | bits;
         self.put(level, word, new);
@@ -102,16 +103,16 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(always)]
     pub(super) fn give_run(&mut self, level: usize, first: usize, count: usize) {
         if first % WORD + count <= WORD {
-            self.give_inside(level, first / WORD, first % WORD, count);
+            let new = self.word(level, first / WORD) | mask(first % WORD, count);
+            self.give_inside(level, first / WORD, first % WORD, new);
         } else {
             self.give_many(level, first, count);
         }
     }
 
-    /// Frees `count` bits of a word from `bit` on.
+    /// Makes a word `new`, in which bits from `bit` on were taken.
     #[inline(always)]
-    fn give_inside(&mut self, level: usize, word: usize, bit: usize, count: usize) {
-        let new = self.word(level, word) | mask(bit, count);
+    pub(super) fn give_inside(&mut self, level: usize, word: usize, bit: usize, new: u64) {
         self.put(level, word, new);
         let above = (!new >> bit).trailing_zeros() as usize;
         let below = (!new << (WORD - 1 - bit)).leading_zeros() as usize - 1;
@@ -151,7 +152,7 @@ impl<S: BitStorage> RunMap<S> {
     }
 
     #[inline(never)]
-    fn give_many(&mut self, level: usize, first: usize, count: usize) {
+    pub(super) fn give_many(&mut self, level: usize, first: usize, count: usize) {
         let mut whole = (usize::MAX, 0);
         for_each_part(first, count, |word, mask| {
             let new = self.word(level, word) | mask;
@@ -160,9 +161,14 @@ impl<S: BitStorage> RunMap<S> {
                 whole = (whole.0.min(word), word + 1);
             }
         });
-        // From behind, so that each finds the next one as it will be.
+        // All but the last word have a run that goes on in the next one.
         let (low, high) = (first / WORD, (first + count - 1) / WORD);
-        (low..=high).rev().for_each(|word| self.refresh(level, word));
+        for word in low..high {
+            let ones = self.word(level, word).leading_ones() + self.word(level, word + 1).trailing_ones();
+            self.raise_lane(level, word, u64::from(ones).min(LONGEST as u64));
+        }
+        self.refresh(level, low);
+        self.refresh(level, high);
         self.refresh_before(level, low, self.word(level, low));
         if whole.0 < whole.1 && level + 1 < self.shape.levels {
             self.give_run(level + 1, whole.0, whole.1 - whole.0);

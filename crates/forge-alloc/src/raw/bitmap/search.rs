@@ -52,7 +52,7 @@ impl Wanted {
 
     /// Returns the bits of a word at which a run may start, for alignments up to a word.
     #[inline(always)]
-    fn starts(self) -> u64 {
+    pub(super) fn starts(self) -> u64 {
         // Every `align`-th bit, from the first that is aligned.
         let pattern = PATTERNS.get(self.align.trailing_zeros() as usize).copied().unwrap_or(1);
         pattern << (self.shift.wrapping_neg() & (self.align - 1))
@@ -207,7 +207,7 @@ impl<S: BitStorage> RunMap<S> {
 
 /// Returns the positions from which `count` bits in a row are set inside `bits`.
 #[inline(always)]
-fn fits_inside(bits: u64, count: usize) -> u64 {
+pub(super) fn fits_inside(bits: u64, count: usize) -> u64 {
     let (mut bits, mut count) = (bits, count);
     while count > 1 {
         let half = count / 2;

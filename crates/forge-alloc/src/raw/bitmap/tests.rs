@@ -4,6 +4,7 @@ use std::vec::Vec;
 use forge_trace::random::Random;
 
 use super::lanes::reach;
+use super::search::Wanted;
 use super::shape::WORD;
 use super::{BitStorage, RunMap, words_for};
 
@@ -12,7 +13,7 @@ impl<S: BitStorage> RunMap<S> {
     fn check(&self) {
         for level in 0..self.shape.levels {
             let shape = self.shape.level(level);
-            assert_eq!(self.word(level, shape.count - 1), 0, "(I5)");
+            assert_eq!(self.word(level, shape.count - 1), 0, "(I6)");
             let mut below = Vec::new();
             for word in 0..shape.count - 1 {
                 let bits = self.word(level, word);
@@ -23,6 +24,25 @@ impl<S: BitStorage> RunMap<S> {
                 below.push(reach_by_bits(bits, self.word(level, word + 1)));
             }
             below.push(0);
+            let reaches: Vec<(u64, u64)> = (0..shape.count - 1)
+                .map(|word| (self.word(level, word), self.word(level, word + 1)))
+                .collect();
+            for (word, (bits, next)) in reaches.into_iter().enumerate() {
+                let both = u128::from(bits) | u128::from(next) << 64;
+                for bit in (0..64_u32).filter(|bit| both >> bit & 1 == 1) {
+                    let count = ((both >> bit).trailing_ones() as usize).min(64);
+                    let align = 1 << bit.trailing_zeros().min(count.ilog2());
+                    let spot = word == self.bounds(level).spot as usize;
+                    for wanted in
+                        [Wanted { count, align: 1, shift: 0 }, Wanted { count: align, align, shift: 0 }]
+                    {
+                        assert!(
+                            spot || self.bounds(level).of(wanted) as usize <= word,
+                            "(I5) level {level}, word {word}"
+                        );
+                    }
+                }
+            }
             for height in 0..shape.heights {
                 for (index, reach) in below.iter_mut().enumerate() {
                     let at = shape.lanes[height] as usize + index / 8;
@@ -39,12 +59,12 @@ impl<S: BitStorage> RunMap<S> {
         }
         let words = self.shape.level(0).count - 1;
         let lowest = (0..words).find(|word| self.word(0, *word) != 0).unwrap_or(words);
-        assert!(self.bound() <= lowest, "(I2)");
+        assert!(self.bound() <= lowest, "(I5)");
         assert!(
             self.late_bits == 0 || self.bound() <= self.late && self.word(0, self.late) & self.late_bits == 0
         );
         if self.front_bits != 0 {
-            assert!(self.front < lowest, "(I1), (I2)");
+            assert!(self.front < lowest, "(I2)");
             assert!(self.late_bits == 0 || self.front < self.late, "(I2)");
         }
         let free = (0..words).map(|word| self.word(0, word).count_ones() as usize).sum::<usize>();
@@ -122,8 +142,8 @@ fn every_short_history_on_a_tiny_map_is_that_of_the_naive_one() {
             } else {
                 assert_eq!(map.give(first, count), naive.set(first, count, true), "{history:?}");
             }
-            map.check();
         }
+        map.check();
         if depth == 0 {
             return;
         }
@@ -176,7 +196,7 @@ fn random_history(units: usize, percent: usize, longest: usize, steps: usize, se
                 assert_eq!(map.give(first, count), naive.set(first, count, true), "step {step}");
             }
         }
-        if capacity < 2000 || step % 64 == 0 {
+        if step % (1 + capacity / 200) == 0 {
             map.check();
         }
     }
