@@ -138,26 +138,24 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(always)]
     pub(crate) fn give_one(&mut self, unit: usize) -> bool {
         let (word, bit) = (unit / WORD, 1 << (unit % WORD));
-        if self.front_bits == 0 {
-            if word < self.bound() {
-                self.front = word;
-                self.front_bits = bit;
-                self.free += 1;
-                return true;
-            }
-        } else if word == self.front {
-            let taken = self.front_bits & bit == 0;
-            self.front_bits |= bit;
-            self.free += usize::from(taken);
-            return taken;
+        if word < self.bound() && self.front_bits == 0 {
+            self.front = word;
+            self.front_bits = bit;
+            self.free += 1;
+            return true;
         }
         self.give_beside(word, bit)
     }
 
     /// Frees one unit that the front word does not take.
-    #[inline]
+    #[inline(never)]
     fn give_beside(&mut self, word: usize, bit: u64) -> bool {
-        if self.front_bits != 0 && word < self.front {
+        if self.front_bits != 0 && word == self.front {
+            if self.front_bits & bit != 0 {
+                return false;
+            }
+            self.front_bits |= bit;
+        } else if self.front_bits != 0 && word < self.front {
             self.store_front();
             (self.front, self.front_bits) = (word, bit);
         } else {

@@ -225,14 +225,17 @@ fn random_histories_of_long_runs_are_those_of_the_naive_map() {
 
 #[test]
 fn runs_of_whole_levels_are_found_in_any_place() {
-    let mut words = vec![0; words_for(1 << 19)];
+    let mut words = vec![0; words_for(if cfg!(miri) { 1 << 13 } else { 1 << 19 })];
     let mut map = RunMap::new(&mut words[..]);
     let capacity = map.capacity();
     assert!(map.give(1, capacity - 1));
     for count in [126, 127, 128, 4095, 4096, 4097, 8190, 8191, 8192, 1 << 18] {
         for align in [1, 2, 64, 128, 4096, 1 << 17] {
-            let first = map.take_run(0, usize::MAX, count, align, 0);
             let expected = if align == 1 { 1 } else { align };
+            if expected + count > capacity {
+                continue;
+            }
+            let first = map.take_run(0, usize::MAX, count, align, 0);
             assert_eq!(first, Some(expected), "{count} aligned to {align}");
             assert!(map.give(expected, count));
         }

@@ -7,8 +7,8 @@ use super::{BitmapPageAllocator, page_words};
 
 const PAGE: usize = 4096;
 const MIB: usize = 1 << 20;
-/// As far as 32-bit addresses go, a region of this size at this address.
-const GIB: usize = 1 << 30;
+/// A GiB, and less for an interpreter.
+const GIB: usize = if cfg!(miri) { 1 << 24 } else { 1 << 30 };
 
 type Pages = BitmapPageAllocator<PAGE>;
 
