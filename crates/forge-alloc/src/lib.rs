@@ -141,13 +141,13 @@ pub use layout::arena::scope::Scope;
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
 pub use layout::heap::blocks::HeapBlocks;
+pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
-pub use layout::quarantinable::Quarantinable;
-pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
 pub use layout::page::buddy_pages::{BuddyPageAllocator, buddy_words};
 pub use layout::page::ids::{BitmapIdAllocator, IdOrder, LowestFirst, RoundRobin};
+pub use layout::quarantinable::Quarantinable;
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use layout::slab::extendable::ExtendableSlab;
@@ -177,9 +177,9 @@ pub use observe::watermark::{
 };
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use placement::{HugePageAligned, NodeSet, NumaLocal, NumaPolicy};
+pub use raw::bitmap::BitStorage;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use recipes::{CryptoSlab, HardenedSlab};
-pub use raw::bitmap::BitStorage;
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
 
 /// The examples of the project's documents, compiled and run as tests.

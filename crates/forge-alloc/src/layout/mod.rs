@@ -2,7 +2,7 @@
 
 pub(crate) mod arena;
 pub(crate) mod heap;
-pub(crate) mod quarantinable;
 pub(crate) mod page;
+pub(crate) mod quarantinable;
 pub(crate) mod route;
 pub(crate) mod slab;

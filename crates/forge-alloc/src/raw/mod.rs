@@ -1,7 +1,7 @@
 //! The modules that thread links and headers through memory, and the one bump cursor.
 
-pub(crate) mod boundary;
 pub(crate) mod bitmap;
+pub(crate) mod boundary;
 pub(crate) mod buddy;
 pub(crate) mod chunk;
 pub(crate) mod copy;

@@ -5,6 +5,7 @@ mod byte_heap;
 pub(crate) use byte_heap::byte_heap;
 
 pub(crate) mod blocks;
+pub(crate) mod buddy;
 pub(crate) mod free_list;
 pub(crate) mod joining;
 pub(crate) mod run_heap;
@@ -12,6 +13,3 @@ pub(crate) mod segment;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod tlsf;
-//! Exclusive heaps: blocks of any layout from regions.
-
-pub(crate) mod buddy;
