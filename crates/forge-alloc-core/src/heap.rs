@@ -145,6 +145,17 @@ pub unsafe trait ByteAllocator: BaseAllocator {
         false
     }
 
+    /// Returns whether [`resize_in_place`](Self::resize_in_place) with these arguments is possible now and stays so whatever
+    /// happens to other blocks. O(1); changes nothing. The default is to promise nothing.
+    ///
+    /// # Safety
+    ///
+    /// As [`resize_in_place`](Self::resize_in_place).
+    unsafe fn stays_in_place(&self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+        let _ = (pos, old, new);
+        false
+    }
+
     /// Gives the block at `pos` the layout `new`, in place where that is possible, and returns where it is then. The bytes
     /// that both sizes hold are kept. O(size) if it moves.
     ///
@@ -172,6 +183,11 @@ pub unsafe trait ByteAllocator: BaseAllocator {
     /// known.
     fn largest_free(&self) -> Option<usize> {
         None
+    }
+
+    /// Returns how many corruptions of its own bookkeeping the allocator has detected. Monotonic.
+    fn corruption_events(&self) -> u64 {
+        0
     }
 
     /// Passes every block and every free run to `visit`, in the order of their addresses within a span. O(blocks and runs).
