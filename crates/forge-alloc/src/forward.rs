@@ -269,6 +269,82 @@ macro_rules! forward_visit {
     };
 }
 
+/// Expands to the items of `BaseAllocator` of a type from which `$exclusive` obtains the heap as `&mut`.
+macro_rules! forward_base {
+    ($exclusive:expr) => {
+        unsafe fn init(&mut self, start: usize, size: usize) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $exclusive(self).init(start, size) }
+        }
+
+        unsafe fn add_memory(&mut self, start: usize, size: usize) -> AllocResult {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $exclusive(self).add_memory(start, size) }
+        }
+    };
+}
+
+/// Expands to the items of `ByteAllocator`, except `alloc` and `realloc`, of a type from which `$exclusive` obtains the heap
+/// as `&mut`, and `$shared` as `&`.
+macro_rules! forward_heap {
+    ($exclusive:expr, $shared:expr) => {
+        fn add_region(&mut self, region: Region) -> Result<(), RejectedRegion> {
+            $exclusive(self).add_region(region)
+        }
+
+        #[inline]
+        unsafe fn dealloc(&mut self, pos: NonNull<u8>, layout: Layout) {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $exclusive(self).dealloc(pos, layout) }
+        }
+
+        #[inline]
+        unsafe fn dealloc_checked(&mut self, pos: NonNull<u8>, layout: Layout) -> AllocResult {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $exclusive(self).dealloc_checked(pos, layout) }
+        }
+
+        #[inline]
+        unsafe fn resize_in_place(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $exclusive(self).resize_in_place(pos, old, new) }
+        }
+
+        #[inline]
+        unsafe fn stays_in_place(&self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+            // SAFETY: the caller's promises are the callee's.
+            unsafe { $shared(self).stays_in_place(pos, old, new) }
+        }
+
+        fn largest_free(&self) -> Option<usize> {
+            $shared(self).largest_free()
+        }
+
+        fn corruption_events(&self) -> u64 {
+            $shared(self).corruption_events()
+        }
+
+        fn for_each_block(&self, visit: &mut dyn FnMut(HeapBlock)) {
+            $shared(self).for_each_block(visit)
+        }
+
+        #[inline]
+        fn total_bytes(&self) -> usize {
+            $shared(self).total_bytes()
+        }
+
+        #[inline]
+        fn used_bytes(&self) -> usize {
+            $shared(self).used_bytes()
+        }
+
+        #[inline]
+        fn available_bytes(&self) -> usize {
+            $shared(self).available_bytes()
+        }
+    };
+}
+
 /// Writes the traits that an owner of a `$value`, which dereferences to it, has because the value has them.
 macro_rules! forward_to_value {
     ([$($generics:tt)*] $owner:ty, $value:ty) => {
@@ -358,4 +434,6 @@ pub(crate) use {
     forward_allocator, forward_block_facts, forward_deallocator, forward_mapping, forward_os_backed,
     forward_place, forward_range, forward_reset, forward_to_value, forward_totals, forward_uncarvable_range,
     forward_unguarded_range, forward_visit,
+    forward_allocator, forward_base, forward_deallocator, forward_heap, forward_os_backed, forward_range,
+    forward_to_value, forward_totals,
 };

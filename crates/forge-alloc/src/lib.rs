@@ -60,6 +60,15 @@
 //! | `HardenedSlab` | a slab between guards, with its free list and map of live slots out of reach |
 //! | `CryptoSlab` | a hardened slab for secrets: locked, kept from dumps and children, wiped on free |
 //!
+//! | adapter of an exclusive heap | what it makes of it |
+//! |---|---|
+//! | [`Local`] | an [`Allocator`] for one thread |
+//! | [`Locked`] | an [`Allocator`] and a global allocator for threads and interrupts, through any lock |
+//! | [`Growing`] | a heap, or a locked one, that grows by regions of a source and gives empty ones back |
+//! | `AllocatorRc` | an [`Allocator`] over a borrowed pool, shared by clones on one thread; needs `alloc` |
+//! | [`StaticHeap`] | a global allocator whose memory lies in `.bss`, in one line |
+//! | [`Occupancy`] | a picture in text |
+//!
 //! | source of regions | what it is |
 //! |---|---|
 //! | [`HeapSource`] | blocks of the global allocator |
@@ -87,7 +96,10 @@
 //! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`. `log` adds
 //! `LogCrateHandler`, which passes events of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`]
 //! serialisable.
+//! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`,
+//! `critical-section` and `lock_api` the locks `CriticalSection` and `LockApi`.
 #![cfg_attr(not(feature = "std"), no_std)]
+#![cfg_attr(feature = "nightly", feature(allocator_api))]
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -103,6 +115,7 @@ mod raw;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod recipes;
 mod report;
+mod share;
 #[cfg(all(target_has_atomic = "ptr", any(feature = "std", loom)))]
 mod thread_slot;
 #[cfg(all(target_has_atomic = "ptr", not(any(feature = "std", loom))))]
@@ -181,6 +194,17 @@ pub use raw::bitmap::BitStorage;
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use recipes::{CryptoSlab, HardenedSlab};
 pub use report::{Misuse, MisuseEvent, set_misuse_hook};
+#[cfg(feature = "alloc")]
+pub use share::allocator_rc::AllocatorRc;
+pub use share::const_init::{ConstInit, DefaultLock};
+#[cfg(feature = "critical-section")]
+pub use share::critical_section::CriticalSection;
+pub use share::growing::Growing;
+#[cfg(feature = "lock_api")]
+pub use share::lock_api::LockApi;
+pub use share::locked::{HeapGuard, Local, Locked};
+pub use share::occupancy::Occupancy;
+pub use share::static_heap::{Late, StaticHeap};
 
 /// The examples of the project's documents, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

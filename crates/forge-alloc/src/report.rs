@@ -170,6 +170,14 @@ impl Drop for EndOnUnwind {
     }
 }
 
+/// Ends the process because a foreign lock unwinds out of an allocator.
+#[cfg(feature = "lock_api")]
+#[cold]
+#[inline(never)]
+pub(crate) fn fatal_unwinding_lock() -> ! {
+    forge_os::fatal(&["forge-alloc: a lock of `lock_api` has panicked inside an allocator"])
+}
+
 /// Writes the function that reports one misuse of the block at a pointer.
 macro_rules! fatal {
     ($($(#[$gate:meta])* $name:ident: $misuse:ident, $when:literal;)*) => {$(

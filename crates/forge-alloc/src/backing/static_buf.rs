@@ -115,6 +115,12 @@ impl<'a, const N: usize> From<&'a mut [MaybeUninit<u8>; N]> for StaticBacked<'a>
     }
 }
 
+impl From<&'static mut [u8]> for StaticBacked<'static> {
+    fn from(buf: &'static mut [u8]) -> Self {
+        Self::new(buf)
+    }
+}
+
 // SAFETY: the value stands for an exclusive borrow of plain bytes (I1), which any thread may hold.
 unsafe impl Send for StaticBacked<'_> {}
 // SAFETY: a shared reference gives away an address and a length, which never change; `base` reads and writes nothing.
