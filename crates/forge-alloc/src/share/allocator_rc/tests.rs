@@ -28,8 +28,9 @@ fn keeps_the_contract() {
 #[test]
 fn pools_of_every_kind_are_taken() {
     let layout = NonZeroLayout::from_size_align(64, 8).unwrap();
-    let leaked = Box::leak(std::vec![0_u8; 4096].into_boxed_slice());
-    let base: *mut [u8] = leaked;
+    let base = Box::into_raw(std::vec![0_u8; 4096].into_boxed_slice());
+    // SAFETY: the bytes are leaked until the allocator is gone.
+    let leaked: &'static mut [u8] = unsafe { &mut *base };
     let over_static = AllocatorRc::new(ListHeap::new(), leaked);
     assert!(over_static.allocate(layout).is_ok());
     drop(over_static);
