@@ -9,6 +9,9 @@ use forge_alloc_core::sync::NoLock;
 #[cfg(target_has_atomic = "8")]
 use forge_alloc_core::sync::SpinLock;
 
+use crate::layout::heap::free_list::{Fit, FreeListHeap};
+use crate::layout::heap::tlsf::Tlsf;
+
 /// A type with a first value that is a constant: an empty heap, a free lock.
 pub trait ConstInit {
     /// The first value.
@@ -23,6 +26,14 @@ impl ConstInit for NoLock {
 #[cfg(all(target_has_atomic = "8", not(loom)))]
 #[allow(clippy::declare_interior_mutable_const, reason = "each use of the constant is a lock of its own")]
 impl ConstInit for SpinLock {
+    const INIT: Self = Self::new();
+}
+
+impl<const FIRST: usize, const SECOND: usize> ConstInit for Tlsf<FIRST, SECOND> {
+    const INIT: Self = Self::new();
+}
+
+impl<F: Fit> ConstInit for FreeListHeap<F> {
     const INIT: Self = Self::new();
 }
 

@@ -34,6 +34,7 @@ use forge_alloc_core::{ByteAllocator, Region};
 use super::const_init::{ConstInit, DefaultLock};
 use super::global;
 use super::locked::{HeapGuard, Locked};
+use crate::layout::heap::tlsf::Tlsf;
 
 mod late;
 
@@ -48,7 +49,22 @@ pub use late::Late;
 ///
 /// The methods of [`GlobalAlloc`] may be called only as long as the value is neither moved nor borrowed exclusively
 /// after the first call: in a `static`, or behind any other shared reference that lasts as long as its blocks.
-pub struct StaticHeap<const N: usize, H, L = DefaultLock> {
+///
+/// # Examples
+///
+/// ```
+/// use forge_alloc::{ByteAllocator, StaticHeap};
+///
+/// #[global_allocator]
+/// static HEAP: StaticHeap<{ 1 << 20 }> = StaticHeap::new();
+///
+/// fn main() {
+///     let numbers: Vec<u32> = (0..1000).collect();
+///     assert!(HEAP.lock().used_bytes() >= 4000);
+///     assert_eq!(numbers.iter().sum::<u32>(), 499_500);
+/// }
+/// ```
+pub struct StaticHeap<const N: usize, H = Tlsf, L = DefaultLock> {
     heap: Locked<Late<H>, L>,
     bytes: Bytes<N>,
 }
@@ -97,7 +113,7 @@ impl<const N: usize, H: ByteAllocator + ConstInit, L: RawLock> StaticHeap<N, H, 
             return;
         }
         // SAFETY: there is no heap yet, so no block ends.
-        unsafe { guard.heap_mut() }.set(H::INIT);
+        unsafe { guard.heap_mut() }.set_up();
         let Some(base) = NonNull::new(self.bytes.0.get()) else { return };
         // SAFETY: the bytes are ours, and from now on the heap's alone, in place (I2). No type is longer than
         // `isize::MAX` or leaves the address space.

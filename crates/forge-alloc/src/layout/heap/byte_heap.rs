@@ -108,6 +108,18 @@ macro_rules! byte_heap {
                 self.heap.free * $crate::raw::boundary::GRANULE
             }
         }
+
+        // SAFETY: a region leaves with its segment, its marks and its only run, so nothing of it is known any more.
+        unsafe impl<$($parameters)*> forge_alloc_core::GrowableHeap for $name {
+            fn region_for(&self, layout: core::alloc::Layout) -> Option<forge_alloc_core::NonZeroLayout> {
+                self.heap.region_for(layout)
+            }
+
+            unsafe fn take_region(&mut self, region: core::ptr::NonNull<[u8]>) -> bool {
+                let start = region.addr().get();
+                self.heap.take_region((start, start + region.len()))
+            }
+        }
     };
 }
 

@@ -8,6 +8,7 @@ pub(crate) mod blocks;
 pub(crate) mod buddy;
 pub(crate) mod free_list;
 pub(crate) mod joining;
+pub(crate) mod leaving;
 pub(crate) mod run_heap;
 pub(crate) mod segment;
 #[cfg(test)]

@@ -14,6 +14,8 @@ use forge_alloc_core::{
     AllocResult, BaseAllocator, ByteAllocator, HeapBlock, HeapError, Region, RejectedRegion,
 };
 
+use crate::share::const_init::ConstInit;
+
 /// A heap that is set later. Until then it has no memory, and takes none.
 pub struct Late<H> {
     is_set: bool,
@@ -29,9 +31,13 @@ impl<H> Late<H> {
         self.is_set
     }
 
-    pub(super) fn set(&mut self, heap: H) {
+    /// Makes the heap from its constant, in its place: a heap may be too long for the stack of a kernel.
+    pub(super) fn set_up(&mut self)
+    where
+        H: ConstInit,
+    {
         debug_assert!(!self.is_set);
-        self.heap = MaybeUninit::new(heap);
+        self.heap.write(H::INIT);
         self.is_set = true;
     }
 
