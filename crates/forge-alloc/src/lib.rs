@@ -107,6 +107,7 @@ extern crate alloc;
 mod backing;
 mod forward;
 mod hardening;
+pub mod kernel;
 mod layout;
 mod observe;
 #[cfg(all(feature = "std", any(unix, windows)))]

@@ -273,6 +273,17 @@ blocks! {
     cache_jitter_inline: || jitter(inline(), 16), [moves_empty, stays_in_range], small();
     every_wrapper_inline: || PoisonOnFree::new(ZeroizeOnFree::new(Quarantine::<_, 2>::over(jitter(
         Canary::new_with_seed(StackAlloc::new(inline()).unwrap(), 6), 8)))), [moves_empty], small();
+    local_tlsf: || Local::over(Tlsf::<20, 32>::new(), pool()).unwrap(), [moves_alive], usual();
+    local_free_list: || Local::over(FreeListHeap::<BestFit>::new(), pool()).unwrap(), [moves_alive], usual();
+    #[cfg(target_has_atomic = "8")]
+    locked_tlsf: || Locked::<_, sync::SpinLock>::over(Tlsf::<12, 4>::new(), pool()).unwrap(),
+        [moves_alive], usual();
+    local_growing_tlsf:
+        || Local::new(Growing::new(Tlsf::<20, 32>::new(), HeapSource::new()).limited_to(GROWTH / 8)),
+        [moves_alive], usual();
+    growing_local_tlsf: || growing(Tlsf::<20, 32>::new()), [moves_alive], usual();
+    growing_local_free_list: || growing(FreeListHeap::<FirstFit>::new()), [moves_alive], usual();
+    allocator_rc_tlsf: || AllocatorRc::new(TlsfByteAllocator::new(), static_pool()), [moves_alive], usual();
     #[cfg(not(miri))]
     native_mmap_backed: || MmapBacked::new(BYTES).unwrap(), [moves_alive, stays_in_range], usual();
     #[cfg(not(miri))]
@@ -328,6 +339,20 @@ fn a_mapping_on_a_node_conforms() {
 #[test]
 fn a_mapping_on_huge_pages_of_a_node_conforms() {
     conforms_where_placed(|| on_huge_pages(on_this_node(MmapBacked::new(8 << 20).unwrap())?));
+/// Memory of which each heap has one piece to itself. The pieces are kept for all of the process, as those of a kernel are.
+fn static_pool() -> &'static mut [MaybeUninit<u8>] {
+    static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());
+    let pool = Box::leak(Box::new_uninit_slice(BYTES));
+    KEPT.lock().unwrap().push((&raw const *pool).cast::<u8>().expose_provenance());
+    pool
+}
+
+fn pool() -> Region {
+    Region::from(static_pool())
+}
+
+fn growing<H: GrowableHeap>(heap: H) -> Growing<Local<H>, HeapSource> {
+    Growing::new(Local::new(heap), HeapSource::new()).limited_to(GROWTH / 8)
 }
 
 fn lazy() -> MmapFlags {

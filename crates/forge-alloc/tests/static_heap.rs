@@ -1,21 +1,17 @@
 //! A static heap as the global allocator of a program: everything that allocates here lives in `.bss`.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-#[path = "../src/share/testing.rs"]
-mod testing;
-
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::sync::{Mutex, mpsc};
 
-use forge_alloc::{ByteAllocator, ConstInit, Occupancy, StaticHeap};
-use testing::ListHeap;
+use forge_alloc::{ByteAllocator, Occupancy, StaticHeap};
 
 /// More than the program's image has.
 const BYTES: usize = 64 << 20;
 
 #[global_allocator]
-static HEAP: StaticHeap<BYTES, ListHeap> = StaticHeap::new();
+static HEAP: StaticHeap<BYTES> = StaticHeap::new();
 
 /// The tests count bytes, so they run one after the other.
 static ALONE: Mutex<()> = Mutex::new(());

@@ -45,6 +45,19 @@ use crate::forward::{forward_allocator, forward_deallocator};
 
 /// A heap over a borrowed pool that its clones share. It stays on its thread.
 ///
+/// # Examples
+///
+/// ```
+/// use core::mem::MaybeUninit;
+/// use forge_alloc::{AllocatorRc, StdCompat, TlsfByteAllocator};
+///
+/// let mut pool = vec![MaybeUninit::<u8>::uninit(); 1 << 16];
+/// let allocator = StdCompat::new(AllocatorRc::new(TlsfByteAllocator::new(), &mut pool[..]));
+/// let mut numbers = allocator_api2::vec::Vec::new_in(allocator.clone());
+/// numbers.extend(0..1000_u32);
+/// let copy = numbers.clone();
+/// assert_eq!(numbers, copy);
+/// ```
 ///
 /// The pool is borrowed as long as a clone exists:
 ///

@@ -56,6 +56,21 @@ mod stock;
 use stock::{Stock, release_chain};
 
 /// A heap, or a locked heap, that grows by regions of a source.
+///
+/// # Examples
+///
+#[cfg_attr(feature = "alloc", doc = "```")]
+#[cfg_attr(not(feature = "alloc"), doc = "```ignore")]
+/// use forge_alloc::{Growing, HeapSource, Local, StdCompat, Tlsf};
+///
+/// let heap = Growing::new(Local::new(Tlsf::<20, 32>::new()), HeapSource::new()).limited_to(1 << 20);
+/// let mut numbers = allocator_api2::vec::Vec::new_in(StdCompat::new(&heap));
+/// numbers.extend(0..10_000_u32);
+/// assert!(heap.held_bytes() >= 40_000);
+/// drop(numbers);
+/// heap.release_empty();
+/// assert_eq!(heap.held_bytes(), 0);
+/// ```
 pub struct Growing<A, S: RegionSource> {
     inner: ManuallyDrop<A>,
     source: S,

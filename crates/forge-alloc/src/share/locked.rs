@@ -48,6 +48,26 @@ use super::global::global_alloc;
 use crate::forward::{forward_base, forward_heap};
 
 /// A heap shared through a lock. It is `Sync` where the lock is.
+///
+/// # Examples
+///
+/// ```
+/// use core::mem::MaybeUninit;
+/// use forge_alloc::{Allocator, ByteAllocator, Deallocator, Locked, NonZeroLayout, Region, Tlsf};
+///
+/// static HEAP: Locked<Tlsf> = Locked::new(Tlsf::new());
+///
+/// let memory: &'static mut [MaybeUninit<u8>] = Box::leak(Box::new_uninit_slice(1 << 16));
+/// HEAP.lock().add_region(Region::from(memory)).map_err(|rejected| rejected.error)?;
+///
+/// let layout = NonZeroLayout::for_type::<[u64; 100]>().unwrap();
+/// std::thread::spawn(move || {
+///     let block = HEAP.allocate(layout).unwrap();
+///     // SAFETY: the block is live, and this is its layout.
+///     unsafe { HEAP.deallocate(block.cast(), layout) };
+/// });
+/// # Ok::<(), forge_alloc::HeapError>(())
+/// ```
 pub struct Locked<H, L = DefaultLock> {
     lock: L,
     heap: UnsafeCell<H>,
@@ -105,7 +125,8 @@ impl<H: ByteAllocator, L: RawLock> Locked<H, L> {
 
     /// Takes the lock, waiting until it is free, and returns the heap until the guard is dropped.
     ///
-    /// Whoever holds the guard and allocates from this allocator waits for itself; see [`RawLock::lock`].
+    /// Whoever holds the guard and allocates from this allocator waits for itself, as [`RawLock::lock`] says. Two guards in
+    /// one statement are that too, and so is printing a global allocator's figures with its guard in the arguments.
     #[inline]
     pub fn lock(&self) -> HeapGuard<'_, H, L> {
         HeapGuard { _held: self.lock.guard(), heap: &self.heap }

@@ -33,12 +33,14 @@ fn the_lock_is_a_critical_section_for_other_threads() {
     let mut pool = std::vec![MaybeUninit::uninit(); 32 << 10];
     let heap = Locked::with_lock(ListHeap::new(), lock());
     heap.lock().add_region(region_of(&mut pool)).unwrap();
-    assert_allocator_contract(&heap);
+    if !cfg!(miri) {
+        assert_allocator_contract(&heap);
+    }
     std::thread::scope(|threads| {
         for tag in 0..4_u8 {
             let heap = &heap;
             threads.spawn(move || {
-                for _ in 0..if cfg!(miri) { 5 } else { 500 } {
+                for _ in 0..if cfg!(miri) { 2 } else { 500 } {
                     let mut numbers = allocator_api2::vec::Vec::new_in(StdCompat::new(heap));
                     numbers.resize(300, tag);
                     assert!(numbers.iter().all(|number| *number == tag));

@@ -51,7 +51,7 @@ fn heaps_are_shared_through_a_foreign_lock() {
     std::thread::scope(|threads| {
         for tag in 0..4_u8 {
             threads.spawn(move || {
-                for _ in 0..if cfg!(miri) { 5 } else { 500 } {
+                for _ in 0..if cfg!(miri) { 2 } else { 500 } {
                     let mut numbers = allocator_api2::vec::Vec::new_in(StdCompat::new(HEAP.allocator()));
                     numbers.resize(300, tag);
                     assert!(numbers.iter().all(|number| *number == tag));
