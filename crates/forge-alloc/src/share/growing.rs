@@ -20,7 +20,8 @@
 //! # Operations
 //!
 //! Those of the heap, and on the cold path one request of the source, or two if it has no large region.
-//! [`release_empty`](Growing::release_empty) is O(regions) calls of the heap.
+//! [`release_empty`](Growing::release_empty) is O(regions) calls of the heap; a heap may keep a region that holds its own
+//! bookkeeping.
 //!
 //! # Design
 //!

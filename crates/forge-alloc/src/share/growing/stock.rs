@@ -10,7 +10,7 @@
 //!
 //! - (I1) The list holds the chunks whose usable part was handed to the heap and not taken back, each once.
 //! - (I2) `held` is the sum of the lengths of their regions, and `reserved` that of the plans which are not settled.
-//! - (I3) `held + reserved <= limit`.
+//! - (I3) `held + reserved <= limit`, unless the limit was lowered below what was held.
 //!
 //! # Design
 //!
@@ -69,7 +69,7 @@ impl Stock {
         Self { first: None, held: 0, reserved: 0, limit: usize::MAX }
     }
 
-    /// Sets the limit of a stock that holds nothing.
+    /// Sets the limit. A stock that holds more already gets nothing more.
     pub(super) const fn limit_to(&mut self, bytes: usize) {
         self.limit = bytes;
     }
@@ -85,7 +85,12 @@ impl Stock {
 
     /// Returns the most bytes that a heap of `total` bytes can come to have, or `None` where there is no bound.
     pub(super) fn capacity(&self, total: usize) -> Option<usize> {
-        (self.limit != usize::MAX).then(|| total.saturating_add(self.limit - self.held))
+        (self.limit != usize::MAX).then(|| total.saturating_add(self.limit.saturating_sub(self.held)))
+    }
+
+    /// Returns how many bytes more may be held.
+    fn allowed(&self) -> usize {
+        self.limit.saturating_sub(self.held + self.reserved)
     }
 
     /// Plans a region of which the part behind the header is at least `needed`, within the limit.
@@ -95,7 +100,7 @@ impl Stock {
         let padding = needed.align().get().saturating_sub(CHUNK_ALIGN);
         let least = needed.size().get().checked_add(HEADER_SIZE)?.checked_add(padding)?;
         let least = least.checked_next_multiple_of(CHUNK_ALIGN)?;
-        let allowed = self.limit - (self.held + self.reserved);
+        let allowed = self.allowed();
         if least > allowed {
             return None;
         }
@@ -136,7 +141,7 @@ impl Stock {
         heap: &mut H,
     ) -> Result<(), Region> {
         let len = region.len();
-        if len > self.limit - (self.held + self.reserved) {
+        if len > self.allowed() {
             return Err(region);
         }
         let chunk = Chunk::new(region, request)?;

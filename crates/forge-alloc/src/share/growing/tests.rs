@@ -16,6 +16,7 @@ use forge_trace::shadow::{Checks, Limits, Shadow, drive, random_ops};
 
 use super::Growing;
 use crate::backing::HeapSource;
+use crate::layout::heap::tlsf::Tlsf;
 use crate::share::locked::{Local, Locked};
 use crate::share::testing::ListHeap;
 
@@ -134,6 +135,21 @@ fn any_request_of_the_source_may_fail() {
 }
 
 #[test]
+fn heaps_with_bookkeeping_in_their_regions_grow_and_shrink_too() {
+    let ops =
+        random_ops(9, if cfg!(miri) { 40 } else { 600 }, &Limits { live_blocks: 80, ..Limits::default() });
+    for fails_at in 1..12 {
+        let heap = Growing::new(Local::new(Tlsf::<20, 32>::new()), Counted::failing_at(fails_at));
+        drive(&heap, &ops, Checks::default()).unwrap_or_else(|violation| panic!("{violation}"));
+        heap.inner().lock().check_all();
+        let released = heap.release_empty();
+        assert!(released > 0 && heap.region_count() <= 1, "only the table of segments keeps a region");
+        let total = heap.inner().lock().total_bytes();
+        assert_eq!(total == 0, heap.held_bytes() == 0);
+    }
+}
+
+#[test]
 fn a_source_that_refuses_leaves_everything_as_it_was() {
     let mut heap = Growing::new(ListHeap::new(), Counted::up_to(1));
     assert_eq!(heap.alloc(Layout::new::<u64>()), Err(HeapError::NoMemory));
@@ -175,6 +191,8 @@ fn the_limit_holds_and_is_used() {
         assert!(heap.held_bytes() <= 100_000);
     }
     assert!(served >= 80, "{served}");
+    let mut heap = heap.limited_to(10);
+    assert_eq!(heap.alloc(Layout::from_size_align(1000, 8).unwrap()), Err(HeapError::NoMemory));
     assert_eq!(heap.alloc(Layout::from_size_align(1 << 30, 8).unwrap()), Err(HeapError::NoMemory));
     assert_eq!(
         heap.alloc(Layout::from_size_align(isize::MAX as usize - 7, 8).unwrap()),
