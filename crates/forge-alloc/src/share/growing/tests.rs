@@ -128,7 +128,7 @@ fn any_request_of_the_source_may_fail() {
         heap.inner().lock().check();
         let (requests, _) = heap.source().counts();
         if requests < fails_at {
-            assert!(fails_at > 2, "the heap grew more than once");
+            assert!(cfg!(miri) || fails_at > 2, "the heap grew more than once");
             break;
         }
     }
