@@ -431,9 +431,7 @@ macro_rules! forward_to_value {
 }
 
 pub(crate) use {
-    forward_allocator, forward_block_facts, forward_deallocator, forward_mapping, forward_os_backed,
-    forward_place, forward_range, forward_reset, forward_to_value, forward_totals, forward_uncarvable_range,
-    forward_unguarded_range, forward_visit,
-    forward_allocator, forward_base, forward_deallocator, forward_heap, forward_os_backed, forward_range,
-    forward_to_value, forward_totals,
+    forward_allocator, forward_base, forward_block_facts, forward_deallocator, forward_heap, forward_mapping,
+    forward_os_backed, forward_place, forward_range, forward_reset, forward_to_value, forward_totals,
+    forward_uncarvable_range, forward_unguarded_range, forward_visit,
 };

@@ -28,19 +28,17 @@
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
-//! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
-//! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
-//! | [`BuddyByteAllocator`] | blocks of powers of two bytes from regions, by bits beside them | every block | yes | yes |
-//! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses, by a bitmap | every page | yes | yes |
-//! | [`BuddyPageAllocator`] | runs of pages in a bounded number of steps, by the buddy system | every page | yes | yes |
-//! | [`BitmapIdAllocator`] | runs of ids, the lowest first or in turn | every id | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
-//! | `HugePageAligned` | another mapping, on transparent huge pages | as its inner | as its inner | no |
-//! | `NumaLocal` | another mapping, on the NUMA nodes of a `NumaPolicy` | as its inner | as its inner | no |
-//! | [`Statistics`] | counts blocks, bytes, resizes and failures of another allocator | as the inner one | as the inner one | yes |
-//! | [`Watermark`] | tells a handler when another allocator runs full | as the inner one | as the inner one | yes |
-//! | [`Faulty`] | refuses requests when a policy says so, for tests | as the inner one | as the inner one | yes |
+//!
+//! | exclusive heap, fed with regions | what it hands out | `no_std` |
+//! |---|---|---|
+//! | [`Tlsf`] | blocks of any layout, in constant time | yes |
+//! | [`FreeListHeap`] | blocks of any layout, from one list of free runs by address | yes |
+//! | [`BuddyByteAllocator`] | blocks of powers of two bytes, by bits beside them | yes |
+//! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses | yes |
+//! | [`BuddyPageAllocator`] | runs of pages in a bounded number of steps | yes |
+//! | [`BitmapIdAllocator`] | runs of ids, the lowest first or in turn | yes |
 //!
 //! | wrapper | what it adds to another allocator | memory beside the blocks | `no_std` |
 //! |---|---|---|---|
@@ -49,11 +47,13 @@
 //! | [`Canary`] | writes beside a block, and frees with a wrong layout, end the process | 16 bytes a block | yes |
 //! | [`Quarantine`] | freed blocks are held back; writes to them, and second frees, can be noticed | the blocks held | yes |
 //! | [`CacheJitter`] | blocks start at random cache lines | a line and the distance | yes |
-//!
-//! | wrapper | what it adds | `no_std` |
-//! |---|---|---|
-//! | `GuardPage` | pages that fault at both ends of a mapping | no |
-//! | `SplitMetadata` | a mapping of its own for what a layout remembers | no |
+//! | `GuardPage` | pages that fault at both ends of a mapping | two pages | no |
+//! | `SplitMetadata` | a mapping of its own for what a layout remembers | that mapping | no |
+//! | [`Statistics`] | counts of blocks, bytes, resizes and failures | nothing | yes |
+//! | [`Watermark`] | a call to a handler when the allocator runs full | nothing | yes |
+//! | [`Faulty`] | requests that fail when a policy says so, for tests | nothing | yes |
+//! | `HugePageAligned` | transparent huge pages under a mapping | padding | no |
+//! | `NumaLocal` | a mapping on the NUMA nodes of a `NumaPolicy` | nothing | no |
 //!
 //! | recipe | what it is |
 //! |---|---|
@@ -93,11 +93,9 @@
 //! # Features
 //!
 //! `std` (default) adds what needs an operating system, `alloc` what needs a global allocator. `allocator-api2-02`, `-03`,
-//! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`. `log` adds
-//! `LogCrateHandler`, which passes events of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`]
-//! serialisable.
 //! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`,
-//! `critical-section` and `lock_api` the locks `CriticalSection` and `LockApi`.
+//! `critical-section` and `lock_api` the locks `CriticalSection` and `LockApi`. `log` adds `LogCrateHandler`, which passes events
+//! of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`] serialisable.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
@@ -134,9 +132,6 @@ pub use backing::{
 };
 pub use backing::{InlineBacked, MAX_ALIGN, NullBacked, RangeSource, StaticBacked};
 
-#[cfg(all(feature = "std", any(unix, windows)))]
-pub use hardening::{guard_page::GuardPage, guarded_slab::GuardedSlab, split_metadata::SplitMetadata};
-
 // The contract.
 pub use forge_alloc_core::*;
 pub use hardening::cache_jitter::CacheJitter;
@@ -144,6 +139,8 @@ pub use hardening::canary::Canary;
 pub use hardening::poison::{DEFAULT_POISON, PoisonOnFree};
 pub use hardening::quarantine::Quarantine;
 pub use hardening::zeroize::ZeroizeOnFree;
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use hardening::{guard_page::GuardPage, guarded_slab::GuardedSlab, split_metadata::SplitMetadata};
 pub use layout::arena::boxed::ArenaBox;
 pub use layout::arena::bump::{BumpArena, BumpDeallocator};
 pub use layout::arena::chunked::Arena;

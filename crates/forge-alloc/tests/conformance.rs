@@ -339,6 +339,8 @@ fn a_mapping_on_a_node_conforms() {
 #[test]
 fn a_mapping_on_huge_pages_of_a_node_conforms() {
     conforms_where_placed(|| on_huge_pages(on_this_node(MmapBacked::new(8 << 20).unwrap())?));
+}
+
 /// Memory of which each heap has one piece to itself. The pieces are kept for all of the process, as those of a kernel are.
 fn static_pool() -> &'static mut [MaybeUninit<u8>] {
     static KEPT: std::sync::Mutex<Vec<usize>> = std::sync::Mutex::new(Vec::new());

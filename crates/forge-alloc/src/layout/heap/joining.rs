@@ -61,7 +61,7 @@ impl Incoming {
 }
 
 /// The block with a segment and its map.
-struct Bookkeeping {
+pub(super) struct Bookkeeping {
     node: NonNull<Segment>,
     map: BoundaryMap,
     capacity: usize,
@@ -69,7 +69,7 @@ struct Bookkeeping {
 
 impl Bookkeeping {
     /// Returns how many granules the block for a map of `capacity` granules takes. O(1).
-    const fn granules_for(capacity: usize) -> usize {
+    pub(super) const fn granules_for(capacity: usize) -> usize {
         Segment::GRANULES + BoundaryMap::granules_for(capacity)
     }
 
