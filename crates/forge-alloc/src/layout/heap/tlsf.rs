@@ -84,12 +84,17 @@ pub(crate) const TRIES: usize = 16;
 /// # Ok::<(), forge_alloc::HeapError>(())
 /// ```
 #[derive(Debug)]
-pub struct Tlsf<const FIRST: usize = 28, const SECOND: usize = { default_second() }> {
+pub struct Tlsf<const FIRST: usize = { default_first() }, const SECOND: usize = { default_second() }> {
     heap: RunHeap<Classes<FIRST, SECOND>>,
 }
 
 /// The two-level segregated fit heap with usual parameters, under the name of the kernel family.
 pub type TlsfByteAllocator = Tlsf;
+
+/// Returns the usual number of first levels: runs of up to 64 GiB have a class of their own length, or all with short pointers.
+const fn default_first() -> usize {
+    if usize::BITS == 64 { 28 } else { 24 }
+}
 
 /// Returns the usual number of classes in a first level: as many as a word has bits.
 const fn default_second() -> usize {
