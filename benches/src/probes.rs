@@ -23,6 +23,7 @@ use crate::contestants::remotes::{self, Owner, Remote};
 use crate::contestants::slabs::{
     self, Classes, FineClasses, FreePointers, Mimalloc, OffSlots, Plain, ReferenceClasses, ReferenceGrowing,
     ReferenceSigned, ReferenceSlab, Signed, SizedSlots, Slots, UncheckedClasses, UncheckedPointers, Watched,
+    hardened,
 };
 use crate::contestants::{Arena, Blocks, Copies, Put, PutWide, Scopes, Shared, SharedBatch, Wide};
 use crate::harness::Side;
@@ -37,6 +38,13 @@ pub const OPERATIONS: u64 = 1000;
 
 /// Room for any probe.
 const ROOM: usize = 1 << 20;
+
+/// What is done by the probes of a slab under wrappers.
+const LAYERED: &str = "layered slab pair";
+
+/// Probes of which the second takes exactly the instructions of the first: what says that it adds nothing.
+pub const EQUAL: [(&str, &str); 1] =
+    [("layered slab pair, ours: bare slab", "layered slab pair, ours: transparent wrappers")];
 
 /// What callgrind starts and stops at.
 pub const COUNTED: &str = "*forge_benches*probes*counted*";
@@ -109,6 +117,19 @@ pub fn all() -> Vec<Probe> {
         pair_of::<FreePointers>("slab pair"),
         pair_of::<Mimalloc>("slab pair"),
         pair_of::<UncheckedPointers>("slab pair"),
+        pair_of::<hardened::ours::Bare>(LAYERED),
+        pair_of::<hardened::Transparent>(LAYERED),
+        pair_of::<hardened::ours::Counted>(LAYERED),
+        pair_of::<hardened::ours::Marked>(LAYERED),
+        pair_of::<hardened::ours::Held>(LAYERED),
+        pair_of::<hardened::ours::Poisoned>(LAYERED),
+        pair_of::<hardened::ours::Zeroed>(LAYERED),
+        pair_of::<hardened::ours::Guarded>(LAYERED),
+        pair_of::<hardened::ours::Hardened>(LAYERED),
+        pair_of::<hardened::ours::All>(LAYERED),
+        pair_of::<hardened::reference::Bare>(LAYERED),
+        pair_of::<hardened::reference::Held>(LAYERED),
+        pair_of::<hardened::reference::Poisoned>(LAYERED),
         pair_of::<Classes>("size classes pair"),
         pair_of::<ReferenceClasses>("size classes pair"),
         sizes_of::<Classes>(),

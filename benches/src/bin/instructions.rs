@@ -5,12 +5,13 @@
 //! cargo run --release -p forge-benches --bin instructions -- --bless   make the present counts the baseline
 //! ```
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use forge_benches::callgrind::{Baseline, Verdict, count, version};
 use forge_benches::harness::Side;
-use forge_benches::probes::{COUNTED, OPERATIONS, Probe, all};
+use forge_benches::probes::{COUNTED, EQUAL, OPERATIONS, Probe, all};
 
 /// The tolerance in percent of a new baseline.
 const TOLERANCE: f64 = 2.0;
@@ -54,16 +55,22 @@ fn gate(bless: bool) -> Result<ExitCode, String> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("instructions.toml");
     let baseline = if bless { Baseline::default() } else { read(&path)? };
     println!("{valgrind}, {}; instructions per operation", forge_benches::COMPILER);
-    let (mut counts, mut worse) = (Baseline::default(), 0);
+    let (mut counts, mut every, mut worse) = (Baseline::default(), BTreeMap::new(), 0);
     for probe in all() {
         let instructions = count(&program, &["--probe", &probe.name], COUNTED)?;
         let verdict =
             if probe.side == Side::Ours { baseline.judge(&probe.name, instructions) } else { Verdict::Same };
         worse += usize::from(matches!(verdict, Verdict::Worse(_)));
         print_line(&probe, instructions, verdict);
+        every.insert(probe.name.clone(), instructions);
         if probe.side == Side::Ours {
             counts.instructions.insert(probe.name, instructions);
         }
+    }
+    let different = EQUAL.iter().filter(|(bare, same)| every.get(*bare) != every.get(*same));
+    let different: Vec<_> = different.map(|(bare, same)| format!("{same} differs from {bare}")).collect();
+    if !different.is_empty() {
+        return Err(different.join("\n"));
     }
     if bless {
         counts.compiler = forge_benches::COMPILER.to_string();

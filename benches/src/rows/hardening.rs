@@ -132,7 +132,7 @@ fn wiping<const BYTES: usize, A: Allocator + 'static>(
         unsafe {
             block.cast::<u64>().write(word);
             keep(block.as_ptr());
-            before(block, BYTES);
+            before(block, layout.size().get());
             allocator.deallocate(block, layout);
         }
         block
@@ -152,7 +152,7 @@ fn wiping<const BYTES: usize, A: Allocator + 'static>(
 
 /// Returns the reference's contestant, whose traits are its own.
 fn wiping_reference<const BYTES: usize>() -> Contestant {
-    use forge_alloc_reference::{Allocator, BumpArena, HeapBytes, NonZeroLayout, ZeroizeOnFree};
+    use forge_alloc_reference::{Allocator, BumpArena, Deallocator, HeapBytes, NonZeroLayout, ZeroizeOnFree};
 
     let layout = NonZeroLayout::from_size_align(BYTES, 16).unwrap_or_else(|_| exhausted());
     let arena = || HeapBytes::new(2 * BYTES).and_then(BumpArena::new).unwrap_or_else(|_| exhausted());

@@ -2,6 +2,8 @@
 //!
 //! Objects are those of the other rows; where a wrapper adds words around a block, the slots have room for them.
 
+use forge_alloc::{BumpArena, Faulty, MmapBacked, NeverFail, Slab};
+
 use super::{Object, allocator_slots};
 
 /// The blocks that the quarantine of the rows holds back.
@@ -86,3 +88,15 @@ macro_rules! layers {
 
 layers!(forge_alloc, Ours, "ours", ours);
 layers!(forge_alloc_reference, Peer, "reference", reference);
+
+/// A slab under wrappers that add nothing to a request, over backings that add nothing either.
+type Nothing = Faulty<Faulty<Slab<Object, NumaFree>, NeverFail>, NeverFail>;
+
+/// A mapping that is passed through two wrappers of a kind that looks at no request.
+type NumaFree = BumpArena<BumpArena<MmapBacked>>;
+
+allocator_slots!(forge_alloc, Transparent(Nothing), Context, "ours: transparent wrappers",
+slots => MmapBacked::new(room(slots)).and_then(BumpArena::new).and_then(BumpArena::new).and_then(|backing| {
+    let slab = Slab::new(slots + HELD, backing)?;
+    Ok(Faulty::new(Faulty::new(slab, NeverFail), NeverFail))
+}));
