@@ -28,6 +28,9 @@
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
+//! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
+//! | [`SlabHeap`] | size classes over another heap, which has the memory and serves the large requests | every block | no | yes |
+//! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //!
@@ -154,6 +157,7 @@ pub use layout::arena::stack::StackAlloc;
 pub use layout::heap::blocks::HeapBlocks;
 pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
+pub use layout::heap::slab_heap::{SlabByteAllocator, SlabHeap};
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
 pub use layout::page::buddy_pages::{BuddyPageAllocator, buddy_words};

@@ -15,3 +15,5 @@ pub(crate) mod place;
 pub(crate) mod prefetch;
 pub(crate) mod run;
 pub(crate) mod slot_link;
+pub(crate) mod span;
+pub(crate) mod span_map;

@@ -11,6 +11,7 @@ pub(crate) mod joining;
 pub(crate) mod leaving;
 pub(crate) mod run_heap;
 pub(crate) mod segment;
+pub(crate) mod slab_heap;
 #[cfg(test)]
 pub(crate) mod testing;
 pub(crate) mod tlsf;

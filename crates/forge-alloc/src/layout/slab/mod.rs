@@ -16,5 +16,5 @@ pub(crate) mod handle;
 pub(crate) mod remote;
 pub(crate) mod size_classed;
 pub(crate) mod slot_box;
-mod stride;
+pub(super) mod stride;
 pub(crate) mod typed;

@@ -19,7 +19,7 @@
 
 /// A distance between the starts of neighbouring slots, in bytes, ready to divide by.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::layout::slab) struct Stride {
+pub(in crate::layout) struct Stride {
     bytes: usize,
     inverse: usize,
     shift: u32,
@@ -27,7 +27,7 @@ pub(in crate::layout::slab) struct Stride {
 
 impl Stride {
     /// Returns the stride of `bytes`, which is not 0. O(1).
-    pub(in crate::layout::slab) const fn new(bytes: usize) -> Self {
+    pub(in crate::layout) const fn new(bytes: usize) -> Self {
         debug_assert!(bytes != 0);
         let shift = bytes.trailing_zeros();
         let odd = bytes >> shift;
@@ -43,14 +43,14 @@ impl Stride {
 
     /// Returns the stride in bytes.
     #[inline(always)]
-    pub(in crate::layout::slab) const fn bytes(self) -> usize {
+    pub(in crate::layout) const fn bytes(self) -> usize {
         self.bytes
     }
 
     /// Returns `distance / bytes` if that is exact, and otherwise a number larger than that of any distance below the
     /// number of values of a word. O(1).
     #[inline(always)]
-    pub(in crate::layout::slab) const fn number(self, distance: usize) -> usize {
+    pub(in crate::layout) const fn number(self, distance: usize) -> usize {
         distance.wrapping_mul(self.inverse).rotate_right(self.shift)
     }
 }

@@ -1,0 +1,139 @@
+//! The contract of exclusive heaps, for slab heaps.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::NonNull;
+
+use forge_alloc_core::{
+    AllocResult, BaseAllocator, ByteAllocator, HeapBlock, Region, RejectedRegion, align_down,
+};
+
+use super::shape::Shape;
+use super::{SlabHeap, Span};
+
+impl<P: Default, const SPAN: usize> Default for SlabHeap<P, SPAN> {
+    fn default() -> Self {
+        Self::over(P::default())
+    }
+}
+
+impl<P: ByteAllocator, const SPAN: usize> BaseAllocator for SlabHeap<P, SPAN> {
+    unsafe fn init(&mut self, start: usize, size: usize) {
+        let before = self.parent.total_bytes();
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.parent.init(start, size) };
+        if self.parent.total_bytes() > before {
+            self.cover(start, size);
+        }
+    }
+
+    unsafe fn add_memory(&mut self, start: usize, size: usize) -> AllocResult {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.parent.add_memory(start, size) }?;
+        self.cover(start, size);
+        Ok(())
+    }
+}
+
+// SAFETY: a slot is a part of a live block of the parent and not free, so it overlaps no other slot and no other block of the
+// parent, which keeps the contract for those; slots are as long and as aligned as their class says. Nothing here unwinds.
+unsafe impl<P: ByteAllocator, const SPAN: usize> ByteAllocator for SlabHeap<P, SPAN> {
+    fn add_region(&mut self, region: Region) -> Result<(), RejectedRegion> {
+        let (start, size) = (region.base().addr().get(), region.len());
+        self.parent.add_region(region)?;
+        self.cover(start, size);
+        Ok(())
+    }
+
+    #[inline]
+    fn alloc(&mut self, layout: Layout) -> AllocResult<NonNull<u8>> {
+        self.alloc_block(layout)
+    }
+
+    #[inline]
+    unsafe fn dealloc(&mut self, pos: NonNull<u8>, layout: Layout) {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.dealloc_block(pos, layout) };
+    }
+
+    unsafe fn dealloc_checked(&mut self, pos: NonNull<u8>, layout: Layout) -> AllocResult {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.dealloc_block_checked(pos, layout) }
+    }
+
+    #[inline]
+    unsafe fn resize_in_place(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.resize_block(pos, old, new) }
+    }
+
+    /// Returns the size in bytes of the largest block that could be had now, or of a smaller one while empty spans lie next to
+    /// free memory of the parent, which join when they go back to it.
+    fn largest_free(&self) -> Option<usize> {
+        let mut largest = self.parent.largest_free()?;
+        for class in &self.classes {
+            // SAFETY: the spare of a class exists.
+            let spare = class.spare.map_or(0, |spare| SPAN >> unsafe { spare.note() }.level);
+            let slot = class.head.map_or(0, |_| class.stride.bytes());
+            largest = largest.max(spare).max(slot);
+        }
+        Some(largest)
+    }
+
+    fn for_each_block(&self, visit: &mut dyn FnMut(HeapBlock)) {
+        self.parent.for_each_block(&mut |block| match self.map.peek(Self::unit(block.address)) {
+            // SAFETY: what the map has is the header of a span.
+            Some(header) if !block.free => unsafe { self.visit_span(Span::at(header), block, visit) },
+            _ => visit(block),
+        });
+    }
+
+    fn total_bytes(&self) -> usize {
+        self.parent.total_bytes()
+    }
+
+    fn used_bytes(&self) -> usize {
+        self.parent.used_bytes() - self.slack
+    }
+
+    fn available_bytes(&self) -> usize {
+        self.parent.available_bytes() + self.slack
+    }
+}
+
+impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
+    /// Passes what is in a span to `visit`, where the parent has `block` for it: its slots, free ones as runs, and what is in
+    /// front of them and behind them; or, if no slot is live, the whole as free.
+    ///
+    /// # Safety
+    ///
+    /// The span exists.
+    unsafe fn visit_span(&self, span: Span, block: HeapBlock, visit: &mut dyn FnMut(HeapBlock)) {
+        // SAFETY: the caller's promise.
+        let (note, live) = unsafe { (span.note(), span.live()) };
+        let base = align_down(span.header().addr().get(), Shape::<SPAN>::UNIT);
+        let bytes = self.classes.get(usize::from(note.class)).map_or(0, |class| class.stride.bytes());
+        if live == 0 {
+            return visit(HeapBlock::new(block.address, block.size, true));
+        }
+        let mut pass = |start: usize, end: usize, free: bool| {
+            if start < end {
+                visit(HeapBlock::new(start, end - start, free));
+            }
+        };
+        let first = span.header().addr().get() + note.slots_at as usize;
+        pass(block.address.min(base), first, false);
+        let (mut at, mut free_from) = (first, first);
+        for slot in 0..usize::from(note.capacity) {
+            // SAFETY: the span has the slot.
+            if !unsafe { span.is_free(slot) } {
+                pass(free_from, at, true);
+                pass(at, at + bytes, false);
+                free_from = at + bytes;
+            }
+            at += bytes;
+        }
+        pass(free_from, at, true);
+        pass(at, block.address + block.size, false);
+    }
+}
