@@ -39,7 +39,7 @@
 //! as a single block, or by a slot of a larger class, and a heap of a few KiB or one that is almost full works like its
 //! parent. A slot keeps its place when its layout shrinks or grows within it.
 //!
-//! *Spans* are at most a sixteenth of what is available, and go back to the parent when their last slot is freed. Each class
+//! *Spans* are at most a sixteenth of what is available, or a quarter if they are of the shortest length, and go back to the parent when their last slot is freed. Each class
 //! keeps one that is empty, so that a program at the boundary of a span does not carve and release one over and over, until
 //! the parent refuses a request: then all that are empty go back first.
 //!
@@ -73,8 +73,11 @@ pub type SlabByteAllocator = SlabHeap<Tlsf>;
 /// A span with the note of this heap.
 type Span = span::Span<Note>;
 
-/// The part of what is available that a new span may be.
+/// The part of what the parent has available that a new span may be.
 const SHARE: usize = 16;
+
+/// The part of it that a span of the shortest length may be.
+const SHARE_OF_SHORTEST: usize = 4;
 
 /// Returns the usual length of a span in bytes: 16 KiB, or as much as bits of a word can say.
 const fn default_span() -> usize {
@@ -85,7 +88,7 @@ const fn default_span() -> usize {
 /// A heap of size classes over a parent heap: small blocks are slots of spans, and all others the parent's.
 ///
 /// Classes are four to each doubling up to 1 KiB. The longest spans have `SPAN` bytes, a power of two; where memory is short
-/// they have a half or a quarter of that. A heap of less than one span works like its parent.
+/// they have a half or a quarter of that. A heap of less than one span has none, and works like its parent.
 ///
 /// # Examples
 ///
@@ -306,9 +309,10 @@ impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
 
     /// Makes a span of this class in the list of its class, which is empty, and returns whether there is room.
     fn carve(&mut self, class: usize) -> bool {
-        let share = self.parent.available_bytes() / SHARE;
+        let available = self.parent.available_bytes();
+        let share = |level| if level + 1 == LEVELS { SHARE_OF_SHORTEST } else { SHARE };
         (0..LEVELS)
-            .filter(|level| SPAN >> level <= share || level + 1 == LEVELS)
+            .filter(|level| SPAN >> level <= available / share(*level))
             .any(|level| self.carve_at(class, level).is_some())
     }
 

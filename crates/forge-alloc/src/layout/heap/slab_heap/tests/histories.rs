@@ -134,7 +134,7 @@ impl<P: ByteAllocator, const SPAN: usize> Model<P, SPAN> {
 
 /// Plays histories at several occupancies over several regions, and empties the heap.
 fn histories<P: ByteAllocator, const SPAN: usize>(make: impl Fn() -> SlabHeap<P, SPAN>) {
-    let (size, steps) = if cfg!(miri) { (12_000, 50) } else { (100_000, 4000) };
+    let (size, steps) = if cfg!(miri) { (12_000, 50) } else { (100_000, 1200) };
     for (seed, percent) in [10, 50, 90, 99].into_iter().enumerate() {
         let memory = Memory::new(size, 4096);
         let mut model = Model::new(make(), seed as u64 + 3);
@@ -176,7 +176,7 @@ fn random_histories_at_every_occupancy_keep_the_contract() {
 /// oldest or the youngest.
 #[test]
 fn every_short_history_keeps_the_contract() {
-    let depth: u32 = if cfg!(miri) { 3 } else { 7 };
+    let depth: u32 = if cfg!(miri) { 3 } else { 6 };
     let memory = Memory::new(6 << 10, 512);
     for history in 0..5_usize.pow(depth) {
         let mut model = Model::new(SlabHeap::<Tlsf, 2048>::new(), 1);
