@@ -32,7 +32,10 @@ fn tables_agree_with_a_tree() {
         }
         for unit in (0..50_usize).map(|unit| unit.wrapping_sub(4)) {
             let expected = model.get(&unit).copied().flatten();
-            assert_eq!((map.get(unit), map.peek(unit), map.covers(unit)), (expected, expected, covered(unit)));
+            assert_eq!(
+                (map.get(unit), map.peek(unit), map.covers(unit)),
+                (expected, expected, covered(unit))
+            );
         }
     }
     let mut entries = 0;

@@ -4,12 +4,10 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{
-    AllocResult, BaseAllocator, ByteAllocator, HeapBlock, Region, RejectedRegion, align_down,
-};
+use forge_alloc_core::{AllocResult, BaseAllocator, ByteAllocator, HeapBlock, Region, RejectedRegion};
 
-use super::shape::Shape;
-use super::{SlabHeap, Span};
+use super::class::Class;
+use super::{SlabHeap, class_of, span_at};
 
 impl<P: Default, const SPAN: usize> Default for SlabHeap<P, SPAN> {
     fn default() -> Self {
@@ -72,18 +70,18 @@ unsafe impl<P: ByteAllocator, const SPAN: usize> ByteAllocator for SlabHeap<P, S
     fn largest_free(&self) -> Option<usize> {
         let mut largest = self.parent.largest_free()?;
         for class in &self.classes {
-            // SAFETY: the spare of a class exists.
-            let spare = class.spare.map_or(0, |spare| SPAN >> unsafe { spare.note() }.level);
-            let slot = class.head.map_or(0, |_| class.stride.bytes());
-            largest = largest.max(spare).max(slot);
+            let empty = if class.live() == 0 { class.head.or(class.spare) } else { class.spare };
+            // SAFETY: the spans of a class exist.
+            let span = empty.map_or(0, |span| SPAN >> unsafe { span.note() }.level);
+            let slot = if class.available() == 0 { 0 } else { class.stride.bytes() };
+            largest = largest.max(span).max(slot);
         }
         Some(largest)
     }
 
     fn for_each_block(&self, visit: &mut dyn FnMut(HeapBlock)) {
         self.parent.for_each_block(&mut |block| match self.map.peek(Self::unit(block.address)) {
-            // SAFETY: what the map has is the header of a span.
-            Some(header) if !block.free => unsafe { self.visit_span(Span::at(header), block, visit) },
+            Some(entry) if !block.free => self.visit_span(entry, block, visit),
             _ => visit(block),
         });
     }
@@ -93,27 +91,22 @@ unsafe impl<P: ByteAllocator, const SPAN: usize> ByteAllocator for SlabHeap<P, S
     }
 
     fn used_bytes(&self) -> usize {
-        self.parent.used_bytes() - self.slack
+        self.total_bytes() - self.available_bytes()
     }
 
     fn available_bytes(&self) -> usize {
-        self.parent.available_bytes() + self.slack
+        self.parent.available_bytes() + self.classes.iter().map(Class::available).sum::<usize>()
     }
 }
 
 impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
     /// Passes what is in a span to `visit`, where the parent has `block` for it: its slots, free ones as runs, and what is in
-    /// front of them and behind them; or, if no slot is live, the whole as free.
-    ///
-    /// # Safety
-    ///
-    /// The span exists.
-    unsafe fn visit_span(&self, span: Span, block: HeapBlock, visit: &mut dyn FnMut(HeapBlock)) {
-        // SAFETY: the caller's promise.
-        let (note, live) = unsafe { (span.note(), span.live()) };
-        let base = align_down(span.header().addr().get(), Shape::<SPAN>::UNIT);
-        let bytes = self.classes.get(usize::from(note.class)).map_or(0, |class| class.stride.bytes());
-        if live == 0 {
+    /// front of them and behind them; or, if it is empty, the whole as free.
+    fn visit_span(&self, entry: NonNull<u8>, block: HeapBlock, visit: &mut dyn FnMut(HeapBlock)) {
+        let Some(class) = self.classes.get(class_of(entry)) else { return };
+        // SAFETY: the entry is one of the map.
+        let (span, note, live) = unsafe { (span_at(entry), span_at(entry).note(), span_at(entry).live()) };
+        if live == 0 || class.live() == 0 {
             return visit(HeapBlock::new(block.address, block.size, true));
         }
         let mut pass = |start: usize, end: usize, free: bool| {
@@ -122,16 +115,16 @@ impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
             }
         };
         let first = span.header().addr().get() + note.slots_at as usize;
-        pass(block.address.min(base), first, false);
+        pass(block.address, first, false);
         let (mut at, mut free_from) = (first, first);
         for slot in 0..usize::from(note.capacity) {
             // SAFETY: the span has the slot.
-            if !unsafe { span.is_free(slot) } {
+            if !unsafe { span.is_free(slot) } && !class.holds(at) {
                 pass(free_from, at, true);
-                pass(at, at + bytes, false);
-                free_from = at + bytes;
+                pass(at, at + class.stride.bytes(), false);
+                free_from = at + class.stride.bytes();
             }
-            at += bytes;
+            at += class.stride.bytes();
         }
         pass(free_from, at, true);
         pass(at, block.address + block.size, false);

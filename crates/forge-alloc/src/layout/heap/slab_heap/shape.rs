@@ -32,7 +32,7 @@ pub(super) const LARGEST: usize = FINE_CLASS_SIZES_24[CLASSES - 1];
 pub(super) const LEVELS: usize = 3;
 
 /// A cache line in bytes, as far as the place of a header is concerned.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// What the heap notes in the header of a span.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,13 @@ pub(super) struct Note {
     pub(super) class: u8,
     /// The length, as the number of times that the longest one was halved.
     pub(super) level: u8,
+}
+
+impl Note {
+    /// Returns the bytes of an empty span that are available beyond its slots of `bytes` bytes. O(1).
+    pub(super) const fn overhead(self, bytes: usize) -> usize {
+        self.cost as usize - self.capacity as usize * bytes
+    }
 }
 
 /// The shapes where the longest span has `SPAN` bytes.

@@ -3,6 +3,7 @@
 
 mod histories;
 
+use core::mem::MaybeUninit;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::vec::Vec;
@@ -10,13 +11,18 @@ use std::vec::Vec;
 use forge_alloc_core::{BaseAllocator, HeapBlock, Region, RejectedRegion};
 
 use super::*;
-use crate::layout::heap::testing::{Memory, leaked};
+use crate::layout::heap::testing::Memory;
 
 /// Spans of 2 KiB, in units of 512 bytes.
 type Small = SlabHeap<Tlsf, 2048>;
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
+}
+
+/// Returns bytes that live as long as the program.
+fn leaked(size: usize) -> &'static mut [MaybeUninit<u8>] {
+    std::vec![MaybeUninit::uninit(); size].leak()
 }
 
 /// Returns a heap of `size` bytes that live as long as the program.
@@ -29,49 +35,64 @@ fn heap<const SPAN: usize>(size: usize) -> SlabHeap<Tlsf, SPAN> {
 impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
     /// Checks every invariant.
     pub(crate) fn check(&self) {
-        let (mut listed, mut slack) = (BTreeSet::new(), 0);
-        for (class, entry) in self.classes.iter().enumerate() {
-            let mut link = entry.head;
+        let mut listed = BTreeSet::new();
+        for (number, class) in self.classes.iter().enumerate() {
+            let mut link = class.head;
             while let Some(span) = link {
-                assert!(listed.insert(span.header().addr()), "(I3): a span is in one list, once");
+                assert!(listed.insert(span.header().addr()), "a span is in one list, once");
                 // SAFETY: the spans of a list exist.
                 let (note, live) = unsafe { (span.note(), span.live()) };
-                assert_eq!(usize::from(note.class), class, "(I3)");
-                assert!(0 < live && live < usize::from(note.capacity), "(I3)");
+                assert_eq!(usize::from(note.class), number);
+                assert!(0 < live && live < usize::from(note.capacity));
                 // SAFETY: as above.
                 link = unsafe { span.next() };
             }
-            if let Some(spare) = entry.spare {
-                assert!(listed.insert(spare.header().addr()), "(I3): a spare is in no list");
+            if let Some(spare) = class.spare {
+                assert!(listed.insert(spare.header().addr()), "a spare is in no list");
                 // SAFETY: a spare exists.
-                assert_eq!(unsafe { (spare.live(), usize::from(spare.note().class)) }, (0, class), "(I3)");
+                assert_eq!(unsafe { (spare.live(), usize::from(spare.note().class)) }, (0, number));
+            }
+            let (held, limit) = class.held();
+            assert!(held.len() < limit, "a full magazine was settled");
+            assert!(class.counts()[2] <= 1 || class.live() != 0, "a class without live slots has one span");
+            for (at, slot) in held.iter().enumerate() {
+                assert!(!held[..at].contains(slot), "a slot is in a magazine once");
+                let pos = slot.unwrap();
+                let entry = self.map.peek(Self::unit(pos.addr().get())).unwrap();
+                assert_eq!(class_of(entry), number);
             }
         }
+        let mut counts = [[0; 4]; CLASSES];
         let mut units: Vec<(usize, NonNull<u8>)> = Vec::new();
-        self.map.for_each(&mut |unit, header| units.push((unit, header)));
+        self.map.for_each(&mut |unit, entry| units.push((unit, entry)));
         units.sort_by_key(|(unit, _)| *unit);
         let mut at = 0;
-        while let Some((unit, header)) = units.get(at).copied() {
-            // SAFETY: what the map has is the header of a span.
-            let (span, note) = unsafe { (Span::at(header), Span::at(header).note()) };
-            let (bytes, length) = (self.classes[usize::from(note.class)].stride.bytes(), SPAN >> note.level);
-            let capacity = usize::from(note.capacity);
+        while let Some((unit, entry)) = units.get(at).copied() {
+            // SAFETY: the entry is one of the map.
+            let (span, note) = unsafe { (span_at(entry), span_at(entry).note()) };
+            let (length, capacity) = ((SPAN >> note.level) / Shape::<SPAN>::UNIT, usize::from(note.capacity));
             // SAFETY: as above.
             let live = unsafe {
                 span.check(capacity);
                 span.live()
             };
-            assert_eq!(header.addr().get() / Shape::<SPAN>::UNIT, unit, "(I1): in its first unit");
-            for next in 0..length / Shape::<SPAN>::UNIT {
-                assert_eq!(units[at + next], (unit + next, header), "(I1)");
+            assert_eq!(span.header().addr().get() / Shape::<SPAN>::UNIT, unit, "(I1): in its first unit");
+            assert_eq!(class_of(entry), usize::from(note.class), "(I1)");
+            for next in 0..length {
+                assert_eq!(units[at + next], (unit + next, entry), "(I1)");
             }
-            at += length / Shape::<SPAN>::UNIT;
-            let free = (capacity - live) * bytes;
-            slack += if live == 0 { note.cost as usize } else { free };
-            assert_eq!(listed.remove(&header.addr()), live != capacity, "(I3): full spans are in no list");
+            at += length;
+            assert_eq!(listed.remove(&span.header().addr()), live != capacity, "full spans are in no list");
+            for (count, more) in
+                counts[class_of(entry)].iter_mut().zip([capacity, live, 1, note.cost as usize])
+            {
+                *count += more;
+            }
         }
         assert!(listed.is_empty(), "(I1): every span is in the map");
-        assert_eq!(self.slack, slack, "(I4)");
+        for (class, counts) in self.classes.iter().zip(counts) {
+            assert_eq!(class.counts(), counts);
+        }
         assert_eq!(self.used_bytes() + self.available_bytes(), self.total_bytes());
     }
 }
@@ -273,8 +294,14 @@ fn blocks_are_resized_in_place_in_their_slot_and_by_the_parent() {
         block.write_bytes(7, 5);
         let block = heap.realloc(block, layout(5, 1), layout(3000, 16)).unwrap();
         assert_eq!(core::slice::from_raw_parts(block.as_ptr(), 5), [7; 5]);
-        assert!(heap.resize_in_place(block, layout(3000, 16), layout(5000, 16)), "the parent has room behind it");
-        assert!(heap.resize_in_place(block, layout(5000, 16), layout(20, 16)), "a block of the parent may be small");
+        assert!(
+            heap.resize_in_place(block, layout(3000, 16), layout(5000, 16)),
+            "the parent has room behind it"
+        );
+        assert!(
+            heap.resize_in_place(block, layout(5000, 16), layout(20, 16)),
+            "a block of the parent may be small"
+        );
         heap.check();
         assert_eq!(heap.dealloc_checked(block, layout(20, 16)), Ok(()));
     }
@@ -297,7 +324,7 @@ fn a_request_that_the_parent_refuses_gets_the_memory_of_empty_spans() {
     heap.check();
     // SAFETY: the block is live.
     unsafe { heap.dealloc(block, all) };
-    assert!(!heap.release_spares());
+    assert!(!heap.release_empty());
 }
 
 #[test]
