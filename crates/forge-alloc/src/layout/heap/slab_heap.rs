@@ -39,9 +39,13 @@
 //! as a single block, or by a slot of a larger class, and a heap of a few KiB or one that is almost full works like its
 //! parent. A slot keeps its place when its layout shrinks or grows within it.
 //!
-//! *Spans* are at most a sixteenth of what is available, or a quarter if they are of the shortest length, and go back to the
-//! parent when all their slots are back. Each class keeps one that is empty, so that a program at the boundary of a span does
-//! not carve and release one over and over, until the parent refuses a request: then all that are empty go back first.
+//! *Spans* are at most a sixteenth of what is available, or a quarter if they are of the shortest length. They lose more than
+//! the parent does, to rounding and to slots that nobody asks for; so when half of all memory is taken, blocks beyond 1 KiB
+//! that find no free slot are the parent's, and when seven eighths are taken, all are.
+//!
+//! A span goes back to the parent when all its slots are back. Each class keeps one that is empty, so that a program at the
+//! boundary of a span does not carve and release one over and over, until the parent refuses a request: then all that are
+//! empty go back first.
 //!
 //! *Figures.* What is total is the parent's. A free slot is available, because requests of its class and of smaller ones get it;
 //! the spare, and all spans of a class without live slots, are available as a whole, because every request can get their memory.
@@ -81,16 +85,16 @@ const SHARE: usize = 16;
 /// The part of it that a span of the shortest length may be.
 const SHARE_OF_SHORTEST: usize = 4;
 
-/// Returns the usual length of a span in bytes: 16 KiB, or as much as bits of a word can say.
+/// Returns the usual length of a span in bytes: 32 KiB, or as much as bits of a word can say.
 const fn default_span() -> usize {
     let most = MOST_SLOTS * 8;
-    if most < 16 << 10 { most } else { 16 << 10 }
+    if most < 32 << 10 { most } else { 32 << 10 }
 }
 
 /// A heap of size classes over a parent heap: small blocks are slots of spans, and all others the parent's.
 ///
-/// Classes are four to each doubling up to 1 KiB. The longest spans have `SPAN` bytes, a power of two; where memory is short
-/// they have a half or a quarter of that. A heap of less than one span has none, and works like its parent.
+/// Classes are four to each doubling up to 4 KiB, or up to an eighth of a span. The longest spans have `SPAN` bytes, a power of
+/// two; the shortest an eighth of that. A heap of less than one span has none, and works like its parent.
 ///
 /// # Examples
 ///
@@ -219,6 +223,9 @@ impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
     #[cold]
     #[inline(never)]
     fn alloc_slowly(&mut self, number: usize, layout: Layout) -> AllocResult<NonNull<u8>> {
+        if Shape::<SPAN>::levels(number).is_empty() {
+            return self.alloc_large(layout);
+        }
         if let Some(slot) = self.refill(number) {
             return Ok(slot);
         }
@@ -244,8 +251,11 @@ impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
     /// Makes a span for a class that has no free slot, and returns whether there is room.
     fn carve(&mut self, number: usize) -> bool {
         let available = self.parent.available_bytes();
+        if available < self.parent.total_bytes() / Shape::<SPAN>::scarcity(number) {
+            return false;
+        }
         let share = |level| if level + 1 == LEVELS { SHARE_OF_SHORTEST } else { SHARE };
-        (0..LEVELS)
+        Shape::<SPAN>::levels(number)
             .filter(|level| SPAN >> level <= available / share(*level))
             .any(|level| self.carve_at(number, level).is_some())
     }

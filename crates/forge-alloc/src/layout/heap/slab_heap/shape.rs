@@ -12,24 +12,37 @@
 //! power of two would compete for a few sets of each cache (Bonwick, "The Slab Allocator", 1994, section 4.1, colors the slots
 //! for the same reason).
 //!
-//! Spans have a length, or a half or a quarter of it. A class has no spans of a length in which more than an eighth would be
+//! Spans have a length, or a half, a quarter or an eighth of it: as short as still has many slots, or shorter where memory is. A class has no spans of a length in which more than an eighth would be
 //! lost: the parent holds such blocks in less room.
 #![forbid(unsafe_code)]
 
 use core::alloc::Layout;
+use core::ops::Range;
 
-use crate::layout::slab::size_classed::{ClassTable, FINE_CLASS_SIZES_24};
+use crate::layout::slab::size_classed::ClassTable;
 use crate::layout::slab::stride::Stride;
 use crate::raw::span::{MOST_SLOTS, Span};
 
+/// The sizes of the slots in bytes: four to each doubling.
+pub(super) const SIZES: [usize; CLASSES] = [
+    8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
+    1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096,
+];
+
 /// The number of classes.
-pub(super) const CLASSES: usize = FINE_CLASS_SIZES_24.len();
+pub(super) const CLASSES: usize = 32;
 
 /// The size of the largest slots in bytes.
-pub(super) const LARGEST: usize = FINE_CLASS_SIZES_24[CLASSES - 1];
+pub(super) const LARGEST: usize = SIZES[CLASSES - 1];
 
 /// The number of lengths that a span can have.
-pub(super) const LEVELS: usize = 3;
+pub(super) const LEVELS: usize = 4;
+
+/// The number of classes whose spans lose little.
+const SMALL: usize = 24;
+
+/// The number of slots from which on a longer span would make no difference to a program.
+const ENOUGH: u16 = 48;
 
 /// A cache line in bytes, as far as the place of a header is concerned.
 pub(super) const LINE: usize = 64;
@@ -64,10 +77,10 @@ impl<const SPAN: usize> Shape<SPAN> {
     pub(super) const UNIT: usize = {
         assert!(
             SPAN.is_power_of_two() && SPAN >= 2048,
-            "a span is a power of two of bytes, of which a quarter holds several slots"
+            "a span is a power of two of bytes, of which an eighth holds several slots"
         );
         assert!(
-            SPAN <= MOST_SLOTS * FINE_CLASS_SIZES_24[0] && SPAN <= 1 << 18,
+            SPAN <= MOST_SLOTS * SIZES[0] && SPAN <= 1 << 18,
             "a span has at most as many slots as the square of the bits of a word"
         );
         assert!(Span::<Note>::ALIGN <= LINE, "the place of a header is a multiple of a line");
@@ -76,14 +89,14 @@ impl<const SPAN: usize> Shape<SPAN> {
 
     /// Which class serves a layout.
     pub(super) const TABLE: &'static ClassTable<CLASSES> =
-        &ClassTable::new(FINE_CLASS_SIZES_24).with_align_limit(Self::UNIT);
+        &ClassTable::new(SIZES).with_align_limit(Self::UNIT);
 
     /// The distances between the slots of the classes.
     pub(super) const STRIDES: [Stride; CLASSES] = {
         let mut strides = [Stride::new(1); CLASSES];
         let mut class = 0;
         while class < CLASSES {
-            strides[class] = Stride::new(FINE_CLASS_SIZES_24[class]);
+            strides[class] = Stride::new(SIZES[class]);
             class += 1;
         }
         strides
@@ -96,13 +109,41 @@ impl<const SPAN: usize> Shape<SPAN> {
         while level < LEVELS {
             let mut class = 0;
             while class < CLASSES {
-                slots[level][class] = slots_in(SPAN >> level, FINE_CLASS_SIZES_24[class]);
+                slots[level][class] = slots_in(SPAN >> level, SIZES[class]);
                 class += 1;
             }
             level += 1;
         }
         slots
     };
+
+    /// The level of the spans of a class where memory is not short: the shortest that have [`ENOUGH`] slots, or else the longest.
+    const FIRST_LEVEL: [u8; CLASSES] = {
+        let mut levels = [0; CLASSES];
+        let mut class = 0;
+        while class < CLASSES {
+            while (levels[class] as usize) + 1 < LEVELS
+                && Self::SLOTS[levels[class] as usize + 1][class] >= ENOUGH
+            {
+                levels[class] += 1;
+            }
+            class += 1;
+        }
+        levels
+    };
+
+    /// Returns the levels that the spans of a class may have, the best one first; none if the class has no spans. O(1).
+    pub(super) fn levels(class: usize) -> Range<usize> {
+        match Self::FIRST_LEVEL.get(class) {
+            Some(first) if Self::slots(0, class).is_some() => usize::from(*first)..LEVELS,
+            _ => 0..0,
+        }
+    }
+
+    /// Returns the part of all memory that is available at least where a class gets spans. O(1).
+    pub(super) fn scarcity(class: usize) -> usize {
+        if class < SMALL { 8 } else { 2 }
+    }
 
     /// Returns the number of slots of a span, or `None` if there is no such span. O(1).
     pub(super) fn slots(level: usize, class: usize) -> Option<usize> {

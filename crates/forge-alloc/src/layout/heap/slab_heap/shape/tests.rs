@@ -7,14 +7,14 @@ fn shapes<const SPAN: usize>() {
     for level in 0..LEVELS {
         let layout = Shape::<SPAN>::layout(level).unwrap();
         assert_eq!((layout.size(), layout.align()), (SPAN >> level, Shape::<SPAN>::UNIT));
-        for (class, size) in FINE_CLASS_SIZES_24.into_iter().enumerate() {
+        for (class, size) in SIZES.into_iter().enumerate() {
             let Some(slots) = Shape::<SPAN>::slots(level, class) else { continue };
             let gap = layout.size() - slots * size;
             assert!(gap * 8 <= layout.size(), "an eighth is lost at most");
-            assert!(gap < Shape::<SPAN>::UNIT, "the header is in the first unit");
             assert!(Span::<Note>::header_bytes(slots + 1) + size > gap, "one more slot would fit");
             for unit in 0..100 {
                 let at = Shape::<SPAN>::header_at(unit * Shape::<SPAN>::UNIT, gap, slots);
+                assert!(at < Shape::<SPAN>::UNIT, "the header is in the first unit");
                 assert_eq!(at % Span::<Note>::ALIGN, 0);
                 assert!(at + Span::<Note>::header_bytes(slots) <= gap, "the header is in front of the slots");
             }
@@ -23,7 +23,10 @@ fn shapes<const SPAN: usize>() {
         }
     }
     for class in 0..CLASSES {
-        assert_eq!(Shape::<SPAN>::STRIDES[class].bytes(), FINE_CLASS_SIZES_24[class]);
+        let levels = Shape::<SPAN>::levels(class);
+        assert_eq!(levels.is_empty(), Shape::<SPAN>::slots(0, class).is_none());
+        assert!(levels.clone().next().is_none_or(|level| Shape::<SPAN>::slots(level, class).is_some()));
+        assert_eq!(Shape::<SPAN>::STRIDES[class].bytes(), SIZES[class]);
     }
     assert_eq!((Shape::<SPAN>::slots(LEVELS, 0), Shape::<SPAN>::slots(0, CLASSES)), (None, None));
 }
