@@ -2,8 +2,8 @@
 //!
 //! | for | exclusive | shared |
 //! |---|---|---|
-//! | bytes | [`TlsfByteAllocator`] | [`StaticHeap`], [`Locked`], [`Growing`], `AllocatorRc` |
-//! | pages | [`BitmapPageAllocator`] | behind a lock of the kernel |
+//! | bytes | [`TlsfByteAllocator`], [`SlabByteAllocator`], [`BuddyByteAllocator`], [`FreeListHeap`] | [`StaticHeap`], [`Locked`], [`Growing`], `AllocatorRc` |
+//! | pages | [`BitmapPageAllocator`], [`BuddyPageAllocator`] | behind a lock of the kernel |
 //! | ids | [`BitmapIdAllocator`] | behind a lock of the kernel |
 //!
 //! # Design
@@ -40,9 +40,12 @@ pub use forge_alloc_core::{
     PageAllocator, Region, RegionSource, RejectedRegion, align_down, align_up, is_aligned,
 };
 
+pub use crate::layout::heap::buddy::BuddyByteAllocator;
 pub use crate::layout::heap::free_list::FreeListHeap;
+pub use crate::layout::heap::slab_heap::{SlabByteAllocator, SlabHeap};
 pub use crate::layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
 pub use crate::layout::page::bitmap_pages::BitmapPageAllocator;
+pub use crate::layout::page::buddy_pages::BuddyPageAllocator;
 pub use crate::layout::page::ids::BitmapIdAllocator;
 #[cfg(feature = "alloc")]
 pub use crate::share::allocator_rc::AllocatorRc;

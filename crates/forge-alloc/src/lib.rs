@@ -28,15 +28,13 @@
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
-//! | [`Tlsf`] | a heap with constant time for everything, fed with regions | every block | no | yes |
-//! | [`SlabHeap`] | size classes over another heap, which has the memory and serves the large requests | every block | no | yes |
-//! | [`FreeListHeap`] | a heap with one list of free runs by address, fed with regions | every block | no | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //!
 //! | exclusive heap, fed with regions | what it hands out | `no_std` |
 //! |---|---|---|
 //! | [`Tlsf`] | blocks of any layout, in constant time | yes |
+//! | [`SlabHeap`] | slots of size classes over another heap, which serves the rest | yes |
 //! | [`FreeListHeap`] | blocks of any layout, from one list of free runs by address | yes |
 //! | [`BuddyByteAllocator`] | blocks of powers of two bytes, by bits beside them | yes |
 //! | [`BitmapPageAllocator`] | runs of pages at the lowest addresses | yes |

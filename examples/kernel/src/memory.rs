@@ -15,7 +15,8 @@ use core::alloc::{GlobalAlloc, Layout};
 use core::cell::UnsafeCell;
 
 use forge_alloc::kernel::{
-    AllocResult, BitmapPageAllocator, Growing, Locked, PageAllocator, Region, RegionSource, TlsfByteAllocator,
+    AllocResult, BitmapPageAllocator, Growing, Locked, PageAllocator, Region, RegionSource,
+    SlabByteAllocator, TlsfByteAllocator,
 };
 use forge_alloc::sync::{RawLock, SpinLock};
 use forge_alloc::{AllocError, NonZeroLayout};
@@ -85,11 +86,8 @@ unsafe impl RegionSource for PageSource {
     }
 }
 
-/// The slab heap.
-pub type SmallBytes = TlsfByteAllocator;
-
 /// The heap of small blocks.
-pub type SmallHeap = Growing<Locked<SmallBytes, SpinLock>, PageSource>;
+pub type SmallHeap = Growing<Locked<SlabByteAllocator, SpinLock>, PageSource>;
 /// The heap of all others.
 pub type LargeHeap = Growing<Locked<TlsfByteAllocator, SpinLock>, PageSource>;
 
@@ -105,7 +103,7 @@ impl Heap {
     /// Returns the heaps without memory.
     pub const fn new() -> Self {
         Self {
-            small: Growing::new(Locked::with_lock(SmallBytes::new(), SpinLock::new()), PageSource),
+            small: Growing::new(Locked::with_lock(SlabByteAllocator::new(), SpinLock::new()), PageSource),
             large: Growing::new(Locked::with_lock(TlsfByteAllocator::new(), SpinLock::new()), PageSource),
         }
     }

@@ -20,7 +20,7 @@
 //! |---|---|
 //! | look a unit up | O(1) in the table used last; O(tables) otherwise |
 //! | set an entry | the same |
-//! | add a table | O(tables + units) |
+//! | add a table, take one out | O(tables + units) |
 //!
 //! # Design
 //!
@@ -30,6 +30,7 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
+use core::ops::Range;
 use core::ptr::NonNull;
 
 /// What a unit belongs to.
@@ -124,6 +125,32 @@ impl SpanMap {
             // SAFETY: the table has this entry (I1), and the map is borrowed for writing.
             unsafe { entries_of(table).add(index).write(entry) };
         }
+    }
+
+    /// Takes out the table that lies in a range of addresses, if none of its units belongs to a span, and returns where it is, its
+    /// first unit and how many it has. O(tables + units).
+    pub(crate) fn remove_idle(&mut self, range: Range<usize>) -> Option<(NonNull<u8>, usize, usize)> {
+        let (found, table) = self.tables().find(|(at, _)| range.contains(&at.addr().get()))?;
+        // SAFETY: the table has these entries (I1).
+        if (0..table.units).any(|index| unsafe { entries_of(found).add(index).read() }.is_some()) {
+            return None;
+        }
+        let before = self.tables().find(|(_, other)| other.next == Some(found));
+        match before {
+            // SAFETY: what the list names is a table (I1), and the map is borrowed for writing.
+            Some((at, _)) => unsafe { (*at.as_ptr()).next = table.next },
+            None => self.head = table.next,
+        }
+        *self = Self { head: self.head, ..Self::new() };
+        Some((found.cast(), table.first, table.units))
+    }
+
+    /// Returns whether a table lies in a range of addresses, or a part of one. O(tables).
+    pub(crate) fn overlaps(&self, range: Range<usize>) -> bool {
+        self.tables().any(|(at, table)| {
+            let bytes = Self::layout(table.units).map_or(0, |layout| layout.size());
+            at.addr().get() < range.end && range.start < at.addr().get() + bytes
+        })
     }
 
     /// Returns whether a table begins at an address. O(tables).

@@ -10,6 +10,7 @@ use forge_alloc_core::sync::NoLock;
 use forge_alloc_core::sync::SpinLock;
 
 use crate::layout::heap::free_list::{Fit, FreeListHeap};
+use crate::layout::heap::slab_heap::SlabHeap;
 use crate::layout::heap::tlsf::Tlsf;
 
 /// A type with a first value that is a constant: an empty heap, a free lock.
@@ -30,6 +31,10 @@ impl ConstInit for SpinLock {
 }
 
 impl<const FIRST: usize, const SECOND: usize> ConstInit for Tlsf<FIRST, SECOND> {
+    const INIT: Self = Self::new();
+}
+
+impl<const SPAN: usize> ConstInit for SlabHeap<Tlsf, SPAN> {
     const INIT: Self = Self::new();
 }
 

@@ -16,7 +16,7 @@
 //!   one is a block of the parent.
 //! - (I3) Every span is one of its class: in the list there, the spare, or without free slots.
 //! - (I4) A class has as many slots that are neither free nor in the magazine as blocks are live in its spans.
-//! - (I5) The tables of the map are live blocks of the parent.
+//! - (I5) The tables of the map are live blocks of the parent, or lie in front of their regions, outside of its memory.
 //!
 //! # Operations
 //!
@@ -50,7 +50,7 @@
 //! *Figures.* What is total is the parent's. A free slot is available, because requests of its class and of smaller ones get it;
 //! the spare, and all spans of a class without live slots, are available as a whole, because every request can get their memory.
 //! So the figures return to where they started when everything was freed. Headers and what is left over in other spans are
-//! used, and so are the tables of the map.
+//! used, and so are the tables of the map that are blocks of the parent.
 //!
 //! Slabs after Bonwick, "The Slab Allocator: An Object-Caching Kernel Memory Allocator", 1994. Free slots are bits, as in
 //! FreeBSD's zone allocator and in Go's spans, and not links through the slots. The span that was full last is used first,
@@ -59,6 +59,7 @@
 
 mod class;
 mod contract;
+mod leaving;
 mod shape;
 
 use core::alloc::Layout;

@@ -6,6 +6,7 @@ use std::vec::Vec;
 use forge_alloc_core::{ByteAllocator, GrowableHeap, Region};
 
 use crate::layout::heap::free_list::{BestFit, FirstFit, FreeListHeap};
+use crate::layout::heap::slab_heap::SlabByteAllocator;
 use crate::layout::heap::tlsf::Tlsf;
 
 fn region_of(bytes: &mut [MaybeUninit<u8>]) -> Region {
@@ -40,6 +41,7 @@ fn serves_what_it_was_asked_for<H: GrowableHeap>(make: impl Fn() -> H) {
 fn a_region_for_a_request_serves_it() {
     serves_what_it_was_asked_for(Tlsf::<28, 64>::new);
     serves_what_it_was_asked_for(Tlsf::<12, 4>::new);
+    serves_what_it_was_asked_for(SlabByteAllocator::new);
     serves_what_it_was_asked_for(FreeListHeap::<FirstFit>::new);
     serves_what_it_was_asked_for(FreeListHeap::<BestFit>::new);
 }
@@ -89,6 +91,7 @@ fn regions_come_and_go<H: GrowableHeap>(mut heap: H, check: impl Fn(&H)) {
 fn empty_regions_leave_in_any_order() {
     regions_come_and_go(Tlsf::<28, 64>::new(), Tlsf::check_all);
     regions_come_and_go(FreeListHeap::<FirstFit>::new(), FreeListHeap::check_all);
+    regions_come_and_go(SlabByteAllocator::new(), |heap| heap.parent().check_all());
 }
 
 #[test]

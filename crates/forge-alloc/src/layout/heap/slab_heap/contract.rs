@@ -4,7 +4,9 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
-use forge_alloc_core::{AllocResult, BaseAllocator, ByteAllocator, HeapBlock, Region, RejectedRegion};
+use forge_alloc_core::{
+    AllocResult, BaseAllocator, ByteAllocator, HeapBlock, HeapError, Region, RejectedRegion,
+};
 
 use super::class::Class;
 use super::{SlabHeap, class_of, span_at};
@@ -26,6 +28,9 @@ impl<P: ByteAllocator, const SPAN: usize> BaseAllocator for SlabHeap<P, SPAN> {
     }
 
     unsafe fn add_memory(&mut self, start: usize, size: usize) -> AllocResult {
+        if self.map.overlaps(start..start.saturating_add(size)) {
+            return Err(HeapError::MemoryOverlap);
+        }
         // SAFETY: the caller's promises are the callee's.
         unsafe { self.parent.add_memory(start, size) }?;
         self.cover(start, size);
@@ -37,10 +42,7 @@ impl<P: ByteAllocator, const SPAN: usize> BaseAllocator for SlabHeap<P, SPAN> {
 // parent, which keeps the contract for those; slots are as long and as aligned as their class says. Nothing here unwinds.
 unsafe impl<P: ByteAllocator, const SPAN: usize> ByteAllocator for SlabHeap<P, SPAN> {
     fn add_region(&mut self, region: Region) -> Result<(), RejectedRegion> {
-        let (start, size) = (region.base().addr().get(), region.len());
-        self.parent.add_region(region)?;
-        self.cover(start, size);
-        Ok(())
+        self.add(region)
     }
 
     #[inline]

@@ -259,7 +259,12 @@ fn a_free_of_what_is_no_block_is_noticed() {
 
 #[test]
 fn the_heap_s_own_blocks_cannot_be_freed() {
-    let mut heap = heap::<8192>(1 << 17);
+    // As addresses, so that the table is a block of the parent.
+    let mut heap = SlabHeap::<Tlsf, 8192>::new();
+    let memory = leaked(1 << 17);
+    let start = memory.as_mut_ptr().expose_provenance();
+    // SAFETY: the memory is the heap's for ever.
+    unsafe { heap.add_memory(start, memory.len()) }.unwrap();
     let span_layout = Shape::<8192>::layout(0).unwrap();
     let (mut before, mut after) = (Vec::new(), Vec::new());
     let used = |heap: &SlabHeap<Tlsf, 8192>, list: &mut Vec<HeapBlock>| {
