@@ -6,8 +6,8 @@
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use forge_alloc::{
-    Allocator, BumpArena, CacheJitter, Canary, FailEveryNth, Faulty, HeapBytes, InlineBacked,
-    NullHandler, PoisonOnFree, Quarantine, SizeClassed, Slab, StableAddress, StackAlloc, Statistics, Tracked, Watermark,
+    Allocator, BumpArena, CacheJitter, Canary, FailEveryNth, Faulty, HeapBytes, InlineBacked, NullHandler,
+    PoisonOnFree, Quarantine, SizeClassed, Slab, StableAddress, StackAlloc, Statistics, Tracked, Watermark,
     ZeroizeOnFree,
 };
 use forge_trace::Op;
@@ -103,7 +103,14 @@ pub fn run(plan: &Plan) {
             plan.over_inline(&|| StackAlloc::new(InlineBacked::<RANGE>::new()).ok());
         }
         Subject::Slab => {
-            plan.over(&|| Slab::<Slot, _, _>::with_protection(60, arena()?, Tracked::<forge_alloc::NoProtection>::default()).ok());
+            plan.over(&|| {
+                Slab::<Slot, _, _>::with_protection(
+                    60,
+                    arena()?,
+                    Tracked::<forge_alloc::NoProtection>::default(),
+                )
+                .ok()
+            });
             plan.over_inline(&|| Slab::<Slot, _>::new(60, InlineBacked::<RANGE>::new()).ok());
         }
         Subject::SizeClassed => plan.over(&|| SizeClassed::with_default_classes(arena()?, 8).ok()),

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forge_fuzz::{arenas, collections, decode, layouts, slabs, traces, wrappers};
+use forge_fuzz::{arenas, collections, decode, heaps, layouts, slabs, traces, wrappers};
 
 /// The largest seed in bytes: seeds are read by people, too.
 const LARGEST: usize = 1024;
@@ -30,6 +30,11 @@ fn arenas_pass_theirs() {
 #[test]
 fn collections_pass_theirs() {
     each_seed("collections", collections::SUBJECTS.len(), |bytes| collections::run(&decode(bytes).unwrap()));
+}
+
+#[test]
+fn heaps_pass_theirs() {
+    each_seed("heaps", heaps::SUBJECTS.len(), |bytes| heaps::run(&decode(bytes).unwrap()));
 }
 
 #[test]
