@@ -7,6 +7,7 @@
 //!
 //! Every step ends with the same questions: are the live blocks disjoint, aligned and where memory was handed over, do they hold
 //! what was written, and do the figures add up. At the end all is freed, and the heap must have what it began with.
+#![allow(unsafe_code)]
 
 use std::alloc::{self, Layout};
 use std::collections::BTreeMap;

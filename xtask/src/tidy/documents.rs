@@ -1,11 +1,15 @@
 //! The documents that every clone has, and the promise of the README: two commands, one for the job and one for the tests.
 //!
-//! The two stand alone in the shell blocks of the README's set-up section, whose heading says "set up" or "two commands".
+//! The table of security properties names tests, which have to be functions of the tree.
+//!
+//! The two commands stand alone in the shell blocks of the README's set-up section, whose heading says "set up" or "two commands".
+
+use std::collections::HashSet;
 
 use super::Finding;
-use super::tree::Tree;
+use super::tree::{File, Tree};
 
-const REQUIRED: [&str; 12] = [
+const REQUIRED: [&str; 13] = [
     "ARCHITECTURE.md",
     "CHANGELOG.md",
     "CONTRIBUTING.md",
@@ -17,8 +21,12 @@ const REQUIRED: [&str; 12] = [
     "deny.toml",
     "docs/DIFFERENCES.md",
     "docs/PERFORMANCE.md",
+    PROPERTIES,
     "justfile",
 ];
+
+/// The table of security properties, each with the tests that show it.
+const PROPERTIES: &str = "docs/SECURITY_PROPERTIES.md";
 
 const JOB: &str = "cargo run --release -p forge-lab -- compare";
 const TESTS: &str = "cargo test --workspace";
@@ -36,7 +44,31 @@ pub(super) fn check(tree: &Tree) -> Vec<Finding> {
             findings.push(Finding::new("README.md", line, message));
         }
     }
+    if let Some(properties) = tree.get(PROPERTIES) {
+        let functions: HashSet<&str> = tree.files().iter().flat_map(functions).collect();
+        let unknown = tests(&properties.text).filter(|(_, test)| !functions.contains(test));
+        findings.extend(unknown.map(|(line, test)| {
+            Finding::new(PROPERTIES, line, format!("`{test}` is no function of the tree"))
+        }));
+    }
     findings
+}
+
+/// Returns the names of the functions of a Rust file.
+fn functions(file: &File) -> impl Iterator<Item = &str> {
+    let code = file.rust.as_ref().map_or("", |split| split.code.as_str());
+    code.split("fn ").skip(1).filter_map(|rest| rest.split(['(', '<']).next())
+}
+
+/// Returns the names in the column of tests, with their lines: those in backquotes that could be functions.
+fn tests(table: &str) -> impl Iterator<Item = (usize, &str)> {
+    let cells =
+        table.lines().enumerate().filter_map(|(line, row)| Some((line + 1, row.split(" | ").nth(3)?)));
+    cells.flat_map(|(line, cell)| cell.split('`').skip(1).step_by(2).map(move |name| (line, name))).filter(
+        |(_, name)| {
+            name.contains('_') && name.chars().all(|letter| letter.is_ascii_lowercase() || letter == '_')
+        },
+    )
 }
 
 /// Returns the line of the set-up heading and the commands in the fenced blocks of its section.

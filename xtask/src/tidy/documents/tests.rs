@@ -27,3 +27,15 @@ fn missing_documents_are_found() {
     let findings = check(&Tree::planted(&[("Cargo.lock", "")]));
     assert_eq!(findings.len(), REQUIRED.len() - 1);
 }
+
+#[test]
+fn a_property_names_tests_that_exist() {
+    let table = "| property | ours | cost | test |\n|---|---|---|---|\n| a | `B_c` | `d_e` | `is_there`, `is_not`, `Type` |\n";
+    let tree = Tree::planted(&[
+        (PROPERTIES, table),
+        ("crates/a/tests/b.rs", "#[test]\nfn is_there() {}\nfn other<T>() {}\n"),
+    ]);
+    let findings: Vec<_> = check(&tree).into_iter().filter(|finding| finding.path == PROPERTIES).collect();
+    assert_eq!(findings.len(), 1);
+    assert_eq!((findings[0].line, findings[0].message.as_str()), (3, "`is_not` is no function of the tree"));
+}
