@@ -22,7 +22,7 @@ fn layout(size: usize, align: usize) -> Layout {
 
 /// Returns bytes that live as long as the program.
 fn leaked(size: usize) -> &'static mut [MaybeUninit<u8>] {
-    std::boxed::Box::leak(std::boxed::Box::new_uninit_slice(size))
+    Box::leak(Box::new_uninit_slice(size))
 }
 
 /// Returns a heap of `size` bytes that live as long as the program.
