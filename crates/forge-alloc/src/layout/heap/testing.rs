@@ -2,18 +2,27 @@
 #![allow(unsafe_code)]
 
 mod histories;
+mod model;
 mod properties;
 
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
 use forge_alloc_core::{ByteAllocator, Region};
-pub(crate) use histories::{histories, shadow_histories};
+pub(crate) use histories::{Length, histories, run_histories, shadow_histories};
+pub(crate) use model::Model;
 pub(crate) use properties::properties;
 
 /// A heap that can be looked into.
 pub(crate) trait Checked: ByteAllocator {
+    /// Whether a free with a longer layout than the block has is refused.
+    const KNOWS_SIZES: bool = true;
+
+    /// Checks every invariant.
     fn check(&self);
+
+    /// Gives back what the heap keeps for later.
+    fn settle(&mut self) {}
 
     /// Returns the number of free runs.
     fn iter_free(&self) -> usize {
@@ -26,12 +35,14 @@ pub(crate) trait Checked: ByteAllocator {
 impl<const FIRST: usize, const SECOND: usize> Checked for crate::Tlsf<FIRST, SECOND> {
     fn check(&self) {
         self.check_all();
+        assert_eq!(self.used_bytes() + self.available_bytes(), self.total_bytes());
     }
 }
 
 impl<F: crate::Fit> Checked for crate::FreeListHeap<F> {
     fn check(&self) {
         self.check_all();
+        assert_eq!(self.used_bytes() + self.available_bytes(), self.total_bytes());
     }
 }
 

@@ -8,8 +8,8 @@ use crate::layout::heap::testing;
 
 #[test]
 fn random_histories_at_every_occupancy_keep_the_contract() {
-    testing::histories(FreeListHeap::<FirstFit>::new);
-    testing::histories(FreeListHeap::<BestFit>::new);
+    testing::run_histories(FreeListHeap::<FirstFit>::new);
+    testing::run_histories(FreeListHeap::<BestFit>::new);
 }
 
 #[test]

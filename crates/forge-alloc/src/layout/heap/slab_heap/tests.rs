@@ -11,14 +11,10 @@ use std::vec::Vec;
 use forge_alloc_core::{BaseAllocator, HeapBlock, Region, RejectedRegion};
 
 use super::*;
-use crate::layout::heap::testing::Memory;
+use crate::layout::heap::testing::{Checked, Memory, layout};
 
 /// Spans of 2 KiB, in units of 512 bytes.
 type Small = SlabHeap<Tlsf, 2048>;
-
-fn layout(size: usize, align: usize) -> Layout {
-    Layout::from_size_align(size, align).unwrap()
-}
 
 /// Returns bytes that live as long as the program.
 fn leaked(size: usize) -> &'static mut [MaybeUninit<u8>] {
@@ -32,9 +28,10 @@ fn heap<const SPAN: usize>(size: usize) -> SlabHeap<Tlsf, SPAN> {
     heap
 }
 
-impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
-    /// Checks every invariant.
-    pub(crate) fn check(&self) {
+impl<P: ByteAllocator, const SPAN: usize> Checked for SlabHeap<P, SPAN> {
+    const KNOWS_SIZES: bool = false;
+
+    fn check(&self) {
         let mut listed = BTreeSet::new();
         for (number, class) in self.classes.iter().enumerate() {
             let mut link = class.head;
@@ -94,6 +91,10 @@ impl<P: ByteAllocator, const SPAN: usize> SlabHeap<P, SPAN> {
             assert_eq!(class.counts(), counts);
         }
         assert_eq!(self.used_bytes() + self.available_bytes(), self.total_bytes());
+    }
+
+    fn settle(&mut self) {
+        self.release_empty();
     }
 }
 

@@ -1,146 +1,35 @@
 //! Random histories of heaps, against a model of their own and against the shadow model of `forge_trace`.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
 use core::cell::RefCell;
 use core::ptr::NonNull;
-use std::collections::BTreeMap;
 use std::vec::Vec;
 
-use forge_alloc_core::{AllocError, Allocator, ByteAllocator, Deallocator, HeapError, NonZeroLayout};
+use forge_alloc_core::{AllocError, Allocator, ByteAllocator, Deallocator, NonZeroLayout};
 use forge_trace::shadow::{Checks, Limits, drive, random_ops};
 
-use super::{Checked, Memory, Random};
+use super::{Checked, Memory, Model};
 
-/// The model: what is live, by address, with a byte that fills it.
-struct Model<H> {
-    heap: H,
-    live: BTreeMap<usize, (NonNull<u8>, Layout, u8)>,
-    random: Random,
-    bytes: usize,
+/// How long histories are.
+#[derive(Clone, Copy)]
+pub(crate) struct Length {
+    /// All regions together, in bytes.
+    pub(crate) size: usize,
+    pub(crate) steps: usize,
+    /// The longest block, in bytes.
+    pub(crate) longest: usize,
 }
 
-impl<H: Checked> Model<H> {
-    fn layout(&mut self, longest: usize) -> Layout {
-        let bits = self.random.below(longest.ilog2() as usize) + 1;
-        let size = 1 + self.random.below(1 << bits);
-        let align = match self.random.below(8) {
-            0 => 16,
-            1 => 1 << self.random.below(9),
-            _ => 8,
-        };
-        Layout::from_size_align(size, align).unwrap()
-    }
-
-    fn accept(&mut self, block: NonNull<u8>, layout: Layout) {
-        let address = block.addr().get();
-        assert_eq!(address % layout.align(), 0);
-        let below = self.live.range(..address + layout.size()).next_back();
-        assert!(below.is_none_or(|(at, (_, other, _))| at + other.size() <= address), "blocks overlap");
-        let fill = self.random.below(256) as u8;
-        // SAFETY: the block is ours.
-        unsafe { block.write_bytes(fill, layout.size()) };
-        self.live.insert(address, (block, layout, fill));
-        self.bytes += layout.size();
-    }
-
-    fn verify(block: NonNull<u8>, size: usize, fill: u8) {
-        // SAFETY: the block is live and initialised.
-        let bytes = unsafe { core::slice::from_raw_parts(block.as_ptr(), size) };
-        assert!(bytes.iter().all(|byte| *byte == fill), "contents changed");
-    }
-
-    fn any(&mut self) -> Option<(NonNull<u8>, Layout, u8)> {
-        let index = self.random.below(self.live.len().max(1));
-        let address = *self.live.keys().nth(index)?;
-        self.live.remove(&address).inspect(|(_, layout, _)| self.bytes -= layout.size())
-    }
-
-    fn free(&mut self) {
-        let Some((block, layout, fill)) = self.any() else { return };
-        Self::verify(block, layout.size(), fill);
-        // SAFETY: the block is live, and forgotten here.
-        unsafe {
-            if self.random.below(2) == 0 {
-                assert_eq!(self.heap.dealloc_checked(block, layout), Ok(()));
-                assert_eq!(self.heap.dealloc_checked(block, layout), Err(HeapError::NotAllocated));
-            } else {
-                self.heap.dealloc(block, layout);
-            }
-        }
-    }
-
-    fn resize(&mut self, longest: usize) {
-        let new = self.layout(longest);
-        let Some((block, old, fill)) = self.any() else { return };
-        let in_place = self.random.below(2) == 0;
-        // SAFETY: the block is live, and replaced by what comes back.
-        let moved = unsafe {
-            if in_place {
-                self.heap.resize_in_place(block, old, new).then_some(block)
-            } else {
-                self.heap.realloc(block, old, new).ok()
-            }
-        };
-        let kept = old.size().min(moved.map_or(old.size(), |_| new.size()));
-        Self::verify(moved.unwrap_or(block), kept, fill);
-        match moved {
-            Some(block) => self.accept(block, new),
-            None => self.accept(block, old),
-        }
-    }
-
-    fn misuse(&mut self) {
-        let Some((block, layout, fill)) = self.any() else { return };
-        let mut probe = |pos: NonNull<u8>, layout: Layout| {
-            // SAFETY: no block of this layout begins there, so nothing is freed.
-            assert_eq!(unsafe { self.heap.dealloc_checked(pos, layout) }, Err(HeapError::NotAllocated));
-        };
-        for offset in (1..layout.size()).step_by(if cfg!(miri) { 29 } else { 1 }).take(200) {
-            // SAFETY: the place is inside of the block.
-            probe(unsafe { block.add(offset) }, Layout::from_size_align(16, 1).unwrap());
-        }
-        probe(block, Layout::from_size_align(layout.size() + 64, 8).unwrap());
-        self.bytes += layout.size();
-        self.live.insert(block.addr().get(), (block, layout, fill));
-    }
-
-    /// Frees and allocates around a goal of live bytes.
-    fn play(&mut self, goal: usize, steps: usize, longest: usize) {
-        for step in 0..steps {
-            match self.random.below(16) {
-                0 | 1 => self.resize(longest),
-                2 => self.misuse(),
-                _ if self.bytes > goal || self.random.below(16) == 0 => self.free(),
-                _ => {
-                    let layout = self.layout(longest);
-                    match self.heap.alloc(layout) {
-                        Ok(block) => self.accept(block, layout),
-                        Err(error) => {
-                            assert_eq!(error, HeapError::NoMemory);
-                            self.free();
-                        }
-                    }
-                }
-            }
-            if step % 8 == 0 || cfg!(not(miri)) {
-                self.heap.check();
-            }
-            assert_eq!(self.heap.used_bytes() + self.heap.available_bytes(), self.heap.total_bytes());
-        }
-    }
-}
-
-/// Plays random histories at several occupancies over several regions of both kinds, and empties the heap.
-pub(crate) fn histories<H: Checked>(make: impl Fn() -> H) {
-    let (size, steps, longest) = if cfg!(miri) { (6000, 24, 128) } else { (24_000, 1500, 1024) };
+/// Plays random histories at several occupancies over several regions of both kinds, empties the heap, and calls `emptied`
+/// with it and with the bytes that it had available at first.
+pub(crate) fn histories<H: Checked>(make: impl Fn() -> H, length: Length, emptied: impl Fn(&mut H, usize)) {
+    let Length { size, steps, longest } = length;
     for (seed, percent) in [10, 50, 90, 99].into_iter().enumerate().skip(if cfg!(miri) { 2 } else { 0 }) {
         let memory = Memory::new(size, 4096);
-        let mut model =
-            Model { heap: make(), live: BTreeMap::new(), random: Random::new(seed as u64 + 7), bytes: 0 };
+        let mut model = Model::new(make(), seed as u64 + 7);
         // Two regions as values, which stay apart although they touch, and three as addresses, of which two join.
         let third = size / 3;
-        let cuts = [3, third, third + 700, size / 2 + 5, size / 2 + 2001, size - 2];
+        let cuts = [3, third, third + size / 10, size / 2 + 5, size / 2 + 2001, size - 2];
         model.heap.add_region(memory.region(cuts[0], cuts[1])).unwrap();
         model.heap.add_region(memory.region(cuts[1], cuts[2])).unwrap();
         for index in [2, 4, 3] {
@@ -149,19 +38,25 @@ pub(crate) fn histories<H: Checked>(make: impl Fn() -> H) {
             unsafe { model.heap.add_memory(memory.address(start), end - start) }.unwrap();
             model.heap.check();
         }
-        let usable: usize = model.heap.available_bytes();
+        let usable = model.heap.available_bytes();
         model.play(usable * percent / 100, steps, longest);
-        while !model.live.is_empty() {
-            model.free();
-        }
-        model.heap.check();
+        model.play(usable * percent / 100, steps / 2, 64);
+        model.drain();
         assert_eq!(model.heap.available_bytes(), usable, "memory was lost");
+        emptied(&mut model.heap, usable);
+    }
+}
+
+/// Plays random histories of a heap that is made of runs: once empty, it is whole again.
+pub(crate) fn run_histories<H: Checked>(make: impl Fn() -> H) {
+    let (size, steps, longest) = if cfg!(miri) { (6000, 24, 128) } else { (24_000, 1500, 1024) };
+    histories(make, Length { size, steps, longest }, |heap, _| {
         let mut runs: Vec<usize> = Vec::new();
-        model.heap.for_each_block(&mut |block| runs.extend(block.free.then_some(block.size)));
+        heap.for_each_block(&mut |block| runs.extend(block.free.then_some(block.size)));
         // Two segments of one run each, and a joined one with its map in the middle.
         assert!(runs.len() <= 5, "runs did not join: {runs:?}");
-        assert_eq!(model.heap.largest_free(), runs.iter().copied().max());
-    }
+        assert_eq!(heap.largest_free(), runs.iter().copied().max());
+    });
 }
 
 /// A heap that is used through a shared reference, as far as the shadow model of `forge_trace` needs one.

@@ -8,14 +8,14 @@ use crate::layout::heap::testing;
 #[test]
 fn random_histories_at_every_occupancy_keep_the_contract() {
     if cfg!(not(miri)) {
-        testing::histories(TlsfByteAllocator::new);
+        testing::run_histories(TlsfByteAllocator::new);
     }
-    testing::histories(Tlsf::<8, 8>::new);
+    testing::run_histories(Tlsf::<8, 8>::new);
 }
 
 #[test]
 fn a_heap_with_few_classes_keeps_the_contract() {
-    testing::histories(Tlsf::<3, 4>::new);
+    testing::run_histories(Tlsf::<3, 4>::new);
 }
 
 #[test]
