@@ -113,6 +113,21 @@ impl FreelistProtection for OffSlab {
     }
 }
 
+/// Expands to the methods of a policy around another, which signs for it.
+macro_rules! sign_as_inner {
+    () => {
+        #[inline]
+        fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
+            self.0.sign(next_idx, slot_addr)
+        }
+
+        #[inline]
+        fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
+            self.0.verify(next_idx, stored_mac, slot_addr)
+        }
+    };
+}
+
 /// The policy `M` without the checks of a release build: a slab takes the caller's word that a freed pointer is a live slot.
 ///
 /// A free is then a store or two. A free of anything else, which breaks the contract of
@@ -128,15 +143,7 @@ impl<M: FreelistProtection> FreelistProtection for Trusting<M> {
     const CHECKS: bool = false;
     const ENDS: bool = M::ENDS;
 
-    #[inline]
-    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
-        self.0.sign(next_idx, slot_addr)
-    }
-
-    #[inline]
-    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
-        self.0.verify(next_idx, stored_mac, slot_addr)
-    }
+    sign_as_inner!();
 }
 
 /// The policy `M` with a map of the live slots, one byte each: a slab then ends the process at a second free of a slot and
@@ -150,15 +157,7 @@ impl<M: FreelistProtection> FreelistProtection for Tracked<M> {
     const TRACKS: bool = true;
     const ENDS: bool = M::ENDS;
 
-    #[inline]
-    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
-        self.0.sign(next_idx, slot_addr)
-    }
-
-    #[inline]
-    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
-        self.0.verify(next_idx, stored_mac, slot_addr)
-    }
+    sign_as_inner!();
 }
 
 /// The policy `M` without going on: a slab ends the process, in every build, at a link that was overwritten and at a free of
@@ -173,13 +172,5 @@ impl<M: FreelistProtection> FreelistProtection for Fatal<M> {
     const CHECKS: bool = M::CHECKS;
     const ENDS: bool = true;
 
-    #[inline]
-    fn sign(&self, next_idx: u32, slot_addr: usize) -> u32 {
-        self.0.sign(next_idx, slot_addr)
-    }
-
-    #[inline]
-    fn verify(&self, next_idx: u32, stored_mac: u32, slot_addr: usize) -> Result<(), FreelistCorruption> {
-        self.0.verify(next_idx, stored_mac, slot_addr)
-    }
+    sign_as_inner!();
 }

@@ -29,7 +29,9 @@ use forge_alloc_core::{
     StableAddress,
 };
 
-use crate::forward::{forward_deallocator, forward_os_backed, forward_range, forward_reset, forward_totals};
+use crate::forward::{
+    forward_deallocator, forward_os_backed, forward_reset, forward_totals, forward_uncarvable_range,
+};
 use crate::layout::quarantinable::Quarantinable;
 
 /// An allocator that fails on purpose, for tests.
@@ -156,13 +158,7 @@ unsafe impl<I: Allocator, P: AllocFaultPolicy> Allocator for Faulty<I, P> {
 
 // SAFETY: the range is the inner allocator's, and blocks are its blocks (I1). Nobody carves it.
 unsafe impl<I: FixedRange, P: AllocFaultPolicy> FixedRange for Faulty<I, P> {
-    const CARVABLE: bool = false;
-
-    forward_range!(inner: I);
-
-    fn claim(&mut self) -> Result<(), AllocError> {
-        Err(AllocError)
-    }
+    forward_uncarvable_range!(inner: I);
 }
 
 // SAFETY: the mapping is the inner allocator's.

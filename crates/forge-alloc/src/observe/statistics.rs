@@ -36,7 +36,9 @@ use forge_alloc_core::{
     AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout, OsBacked, ProtectFlags, StableAddress,
 };
 
-use crate::forward::{forward_block_facts, forward_os_backed, forward_range, forward_totals, forward_visit};
+use crate::forward::{
+    forward_block_facts, forward_os_backed, forward_totals, forward_uncarvable_range, forward_visit,
+};
 use crate::layout::quarantinable::Quarantinable;
 
 pub(crate) mod alloc_stats;
@@ -256,13 +258,7 @@ fn resized(old: NonZeroLayout, new: NonZeroLayout) -> Event {
 
 // SAFETY: the range is the inner allocator's, and blocks are its blocks (I1). Nobody carves it.
 unsafe impl<I: FixedRange> FixedRange for Statistics<I> {
-    const CARVABLE: bool = false;
-
-    forward_range!(inner: I);
-
-    fn claim(&mut self) -> Result<(), AllocError> {
-        Err(AllocError)
-    }
+    forward_uncarvable_range!(inner: I);
 }
 
 // SAFETY: the mapping is the inner allocator's.

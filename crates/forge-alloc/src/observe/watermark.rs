@@ -37,7 +37,9 @@ use forge_alloc_core::{
     StableAddress,
 };
 
-use crate::forward::{forward_block_facts, forward_os_backed, forward_range, forward_totals, forward_visit};
+use crate::forward::{
+    forward_block_facts, forward_os_backed, forward_totals, forward_uncarvable_range, forward_visit,
+};
 use crate::layout::quarantinable::Quarantinable;
 use crate::report;
 
@@ -320,13 +322,7 @@ unsafe impl<I: Allocator, H: WatermarkHandler> Allocator for Watermark<I, H> {
 
 // SAFETY: the range is the inner allocator's, and blocks are its blocks (I1). Nobody carves it.
 unsafe impl<I: FixedRange, H> FixedRange for Watermark<I, H> {
-    const CARVABLE: bool = false;
-
-    forward_range!(inner: I);
-
-    fn claim(&mut self) -> Result<(), AllocError> {
-        Err(AllocError)
-    }
+    forward_uncarvable_range!(inner: I);
 }
 
 // SAFETY: the mapping is the inner allocator's.

@@ -153,7 +153,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
     /// Takes a run that is not simply one page.
     #[inline(never)]
     fn alloc_run(&mut self, num_pages: usize, align: usize) -> AllocResult<usize> {
-        let align = Self::align_in_pages(align)?;
+        let align = align_in_pages::<PAGE_SIZE>(align)?;
         if num_pages > self.pages.available() {
             return Err(HeapError::NoMemory);
         }
@@ -161,16 +161,6 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
             return Err(HeapError::InvalidParam);
         }
         self.pages.take_run(0, num_pages, align).map(|page| page * PAGE_SIZE).ok_or(HeapError::NoMemory)
-    }
-
-    /// Returns the alignment in pages of `align` bytes.
-    #[inline(always)]
-    fn align_in_pages(align: usize) -> AllocResult<usize> {
-        if align.is_power_of_two() && align >= PAGE_SIZE {
-            Ok(align / PAGE_SIZE)
-        } else {
-            Err(HeapError::InvalidParam)
-        }
     }
 }
 
@@ -209,7 +199,7 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
     }
 
     fn alloc_pages_at(&mut self, base: usize, num_pages: usize, align_pow2: usize) -> AllocResult<usize> {
-        Self::align_in_pages(align_pow2)?;
+        align_in_pages::<PAGE_SIZE>(align_pow2)?;
         if base % align_pow2 != 0 {
             return Err(HeapError::InvalidParam);
         }
@@ -230,6 +220,16 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
 
     fn available_pages(&self) -> usize {
         self.pages.available()
+    }
+}
+
+/// Returns the alignment in pages of `align` bytes.
+#[inline(always)]
+pub(super) fn align_in_pages<const PAGE_SIZE: usize>(align: usize) -> AllocResult<usize> {
+    if align.is_power_of_two() && align >= PAGE_SIZE {
+        Ok(align / PAGE_SIZE)
+    } else {
+        Err(HeapError::InvalidParam)
     }
 }
 

@@ -30,7 +30,7 @@
 
 use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, PageAllocator};
 
-use super::bitmap_pages::{DEFAULT_SPANS, whole_pages};
+use super::bitmap_pages::{DEFAULT_SPANS, align_in_pages, whole_pages};
 use crate::raw::bitmap::BitStorage;
 use crate::raw::buddy::BuddyMap;
 
@@ -127,15 +127,6 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
         let zone = self.zones.iter_mut().flatten().find(|zone| zone.map.holds(page, count))?;
         Some((&mut zone.map, self.words.words_mut().get_mut(zone.at..)?))
     }
-
-    /// Returns the alignment in pages of `align` bytes.
-    fn align_in_pages(align: usize) -> AllocResult<usize> {
-        if align.is_power_of_two() && align >= PAGE_SIZE {
-            Ok(align / PAGE_SIZE)
-        } else {
-            Err(HeapError::InvalidParam)
-        }
-    }
 }
 
 impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BaseAllocator
@@ -159,7 +150,7 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
     const PAGE_SIZE: usize = PAGE_SIZE;
 
     fn alloc_pages(&mut self, num_pages: usize, align_pow2: usize) -> AllocResult<usize> {
-        let align = Self::align_in_pages(align_pow2)?;
+        let align = align_in_pages::<PAGE_SIZE>(align_pow2)?;
         if num_pages > self.available_pages() {
             return Err(HeapError::NoMemory);
         }
@@ -178,7 +169,7 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
     }
 
     fn alloc_pages_at(&mut self, base: usize, num_pages: usize, align_pow2: usize) -> AllocResult<usize> {
-        Self::align_in_pages(align_pow2)?;
+        align_in_pages::<PAGE_SIZE>(align_pow2)?;
         if base % align_pow2 != 0 {
             return Err(HeapError::InvalidParam);
         }
