@@ -105,10 +105,13 @@ impl Workspace {
         self.members().into_iter().filter(|package| LIBRARIES.contains(&package.name.as_str())).collect()
     }
 
-    /// Returns `--features a/x,a/y,b/z`: every portable feature of the given members.
+    /// Returns `--features a/x,a/y,b/z`: every portable feature of the given members but the capacities, of which the largest
+    /// one would count for all.
     pub(crate) fn all_portable(packages: &[&Package]) -> [String; 2] {
         let features = packages.iter().flat_map(|package| {
-            package.portable_features().into_iter().map(move |feature| format!("{}/{feature}", package.name))
+            let features = package.portable_features().into_iter();
+            let added = features.filter(|feature| !feature.starts_with("page-alloc-"));
+            added.map(move |feature| format!("{}/{feature}", package.name))
         });
         ["--features".into(), features.collect::<Vec<_>>().join(",")]
     }

@@ -16,21 +16,6 @@ macro_rules! forward_range {
     };
 }
 
-/// Expands to the items of `FixedRange`, `CARVABLE` and `claim` included, of a type over whose field `$field: $range` an arena
-/// loses nothing.
-macro_rules! forward_carvable_range {
-    ($field:ident: $range:ty) => {
-        const CARVABLE: bool = <$range>::CARVABLE;
-
-        $crate::forward::forward_range!($field: $range);
-
-        #[inline]
-        fn claim(&mut self) -> Result<(), AllocError> {
-            self.$field.claim()
-        }
-    };
-}
-
 /// Expands to the items of `FixedRange`, `CARVABLE` and `claim` included, of a type whose promise is attached to `allocate`
 /// and `deallocate`: an arena over its field `$field: $range` would switch the promise off.
 macro_rules! forward_uncarvable_range {
@@ -446,7 +431,7 @@ macro_rules! forward_to_value {
 }
 
 pub(crate) use {
-    forward_allocator, forward_base, forward_block_facts, forward_carvable_range, forward_deallocator,
-    forward_heap, forward_mapping, forward_os_backed, forward_place, forward_range, forward_reset,
-    forward_to_value, forward_totals, forward_uncarvable_range, forward_unguarded_range, forward_visit,
+    forward_allocator, forward_base, forward_block_facts, forward_deallocator, forward_heap, forward_mapping,
+    forward_os_backed, forward_place, forward_range, forward_reset, forward_to_value, forward_totals,
+    forward_uncarvable_range, forward_unguarded_range, forward_visit,
 };

@@ -40,11 +40,16 @@ pub use forge_alloc_core::{
     PageAllocator, Region, RegionSource, RejectedRegion, align_down, align_up, is_aligned,
 };
 
+#[cfg(feature = "buddy")]
 pub use crate::layout::heap::buddy::BuddyByteAllocator;
 pub use crate::layout::heap::free_list::FreeListHeap;
+#[cfg(feature = "slab")]
 pub use crate::layout::heap::slab_heap::{SlabByteAllocator, SlabHeap};
+#[cfg(feature = "tlsf")]
 pub use crate::layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
+#[cfg(feature = "bitmap")]
 pub use crate::layout::page::bitmap_pages::BitmapPageAllocator;
+#[cfg(feature = "buddy")]
 pub use crate::layout::page::buddy_pages::BuddyPageAllocator;
 pub use crate::layout::page::ids::BitmapIdAllocator;
 #[cfg(feature = "alloc")]
@@ -56,4 +61,5 @@ pub use crate::share::growing::Growing;
 pub use crate::share::lock_api::LockApi;
 pub use crate::share::locked::{Local, Locked};
 pub use crate::share::occupancy::Occupancy;
+#[cfg(feature = "tlsf")]
 pub use crate::share::static_heap::StaticHeap;

@@ -96,7 +96,9 @@
 //! `std` (default) adds what needs an operating system, `alloc` what needs a global allocator. `allocator-api2-02`, `-03`,
 //! `-04` and `nightly` make [`StdCompat`] the allocator of collections of that line. `siphasher` adds `SipHashMAC`,
 //! `critical-section` and `lock_api` the locks `CriticalSection` and `LockApi`. `log` adds `LogCrateHandler`, which passes events
-//! of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`] serialisable.
+//! of a [`Watermark`] to the crate of that name; `serde` makes [`StatsSnapshot`] serialisable. `bitmap`, `buddy`, `slab` and `tlsf`
+//! (default) are the [kernel] family by parts, `allocator_api` makes `AllocatorRc` a standard allocator, `page-alloc-256m`, `-4g`,
+//! `-64g` and `-1t` choose the capacity of a `BitmapPageAllocator`, and `full` is the first five and the least capacity.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![cfg_attr(feature = "nightly", feature(allocator_api))]
 
@@ -153,13 +155,19 @@ pub use layout::arena::scope::Scope;
 pub use layout::arena::shared_bump::SharedBumpArena;
 pub use layout::arena::stack::StackAlloc;
 pub use layout::heap::blocks::HeapBlocks;
+#[cfg(feature = "buddy")]
 pub use layout::heap::buddy::BuddyByteAllocator;
 pub use layout::heap::free_list::{BestFit, FirstFit, Fit, FreeListHeap};
+#[cfg(feature = "slab")]
 pub use layout::heap::slab_heap::{SlabByteAllocator, SlabHeap};
+#[cfg(feature = "tlsf")]
 pub use layout::heap::tlsf::{Tlsf, TlsfByteAllocator};
-pub use layout::page::bitmap_pages::{BitmapPageAllocator, page_words};
+#[cfg(feature = "bitmap")]
+pub use layout::page::bitmap_pages::BitmapPageAllocator;
+#[cfg(feature = "buddy")]
 pub use layout::page::buddy_pages::{BuddyPageAllocator, buddy_words};
 pub use layout::page::ids::{BitmapIdAllocator, IdOrder, LowestFirst, RoundRobin};
+pub use layout::page::spans::page_words;
 pub use layout::quarantinable::Quarantinable;
 pub use layout::route::WithFallback;
 #[cfg(all(feature = "std", any(unix, windows)))]
@@ -204,6 +212,7 @@ pub use share::growing::Growing;
 pub use share::lock_api::LockApi;
 pub use share::locked::{HeapGuard, Local, Locked};
 pub use share::occupancy::Occupancy;
+#[cfg(feature = "tlsf")]
 pub use share::static_heap::{Late, StaticHeap};
 
 /// The examples of the project's documents, compiled and run as tests.

@@ -1,4 +1,4 @@
-//! Builds for machines without an operating system, with and without the `alloc` crate.
+//! Builds for machines without an operating system, with and without the `alloc` crate and the kernel family.
 //!
 //! | target | why |
 //! |---|---|
@@ -45,9 +45,13 @@ pub(crate) fn gates(report: &mut Report) {
     }
 }
 
-/// Returns the option that switches `alloc` on in every crate that has it.
+/// Returns the option that switches `alloc` and the kernel family on in every crate that has them.
 fn with_alloc(packages: &[&Package]) -> Vec<String> {
-    let having = packages.iter().filter(|package| package.features.contains_key("alloc"));
-    let features: Vec<String> = having.map(|package| format!("{}/alloc", package.name)).collect();
+    let having = |feature: &'static str| {
+        let packages = packages.iter().filter(move |package| package.features.contains_key(feature));
+        packages.map(move |package| format!("{}/{feature}", package.name))
+    };
+    let features: Vec<String> =
+        ["alloc", "bitmap", "buddy", "slab", "tlsf"].into_iter().flat_map(having).collect();
     if features.is_empty() { Vec::new() } else { vec!["--features".into(), features.join(",")] }
 }

@@ -7,7 +7,7 @@ const GRAPH: &str = r#"{
   "packages": [
     {"id": "a 0.1", "name": "a", "version": "0.1.0", "license": "MIT", "source": null, "rust_version": "1.85",
      "features": {"default": ["std"], "std": [], "nightly": [], "mirror": ["b/nightly"], "bench": ["mirror"],
-                  "left": ["right"], "right": ["left"], "contestants": []},
+                  "left": ["right"], "right": ["left"], "contestants": [], "page-alloc-1t": []},
      "targets": [{"kind": ["lib"], "name": "a"}, {"kind": ["test"], "name": "loom"}]},
     {"id": "b 1", "name": "b", "version": "1.0.0", "license": null, "source": "registry+x", "features": {}, "targets": []}
   ],
@@ -27,7 +27,7 @@ fn parse_reads_members_tests_and_dependents() {
 #[test]
 fn portable_features_exclude_what_leads_to_nightly_and_survive_cycles() {
     let workspace = Workspace::parse(GRAPH).expect("valid JSON");
-    assert_eq!(workspace.packages[0].portable_features(), ["left", "right", "std"]);
+    assert_eq!(workspace.packages[0].portable_features(), ["left", "page-alloc-1t", "right", "std"]);
     assert_eq!(Workspace::all_portable(&workspace.members()), ["--features", "a/left,a/right,a/std"]);
 }
 

@@ -46,7 +46,7 @@ use forge_alloc_core::{
 use forge_os::{Advice, Native, Os, OsError, default_huge_page_size};
 
 use crate::backing::record;
-use crate::forward::{forward_carvable_range, forward_mapping, forward_reset, forward_totals};
+use crate::forward::{forward_mapping, forward_range, forward_reset, forward_totals};
 
 /// The smallest huge page size in bytes that a caller may name.
 const SMALLEST: usize = 4096;
@@ -248,7 +248,14 @@ unsafe impl<I: OsBacked> Allocator for HugePageAligned<I> {
 
 // SAFETY: the range is the inner one's, which keeps the contract.
 unsafe impl<I: OsBacked + FixedRange> FixedRange for HugePageAligned<I> {
-    forward_carvable_range!(inner: I);
+    const CARVABLE: bool = I::CARVABLE;
+
+    forward_range!(inner: I);
+
+    #[inline]
+    fn claim(&mut self) -> Result<(), AllocError> {
+        self.inner.claim()
+    }
 }
 
 // SAFETY: the mapping is the inner one's, which keeps the contract; a span that leaves the mapping is passed on as it is, for

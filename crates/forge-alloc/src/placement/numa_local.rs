@@ -47,7 +47,7 @@ use forge_os::{NumaMode, OsError, numa_bind, numa_policy};
 use super::node_set::NodeSet;
 use crate::backing::record;
 use crate::forward::{
-    forward_allocator, forward_carvable_range, forward_deallocator, forward_os_backed, forward_reset,
+    forward_allocator, forward_deallocator, forward_os_backed, forward_range, forward_reset,
 };
 
 /// On which nodes the pages of a mapping lie.
@@ -167,7 +167,14 @@ unsafe impl<I: OsBacked> Allocator for NumaLocal<I> {
 
 // SAFETY: the range is the inner one's, which keeps the contract.
 unsafe impl<I: OsBacked + FixedRange> FixedRange for NumaLocal<I> {
-    forward_carvable_range!(inner: I);
+    const CARVABLE: bool = I::CARVABLE;
+
+    forward_range!(inner: I);
+
+    #[inline]
+    fn claim(&mut self) -> Result<(), AllocError> {
+        self.inner.claim()
+    }
 }
 
 // SAFETY: the mapping is the inner one's, which keeps the contract.

@@ -2,6 +2,7 @@
 
 pub(crate) mod bitmap;
 pub(crate) mod boundary;
+#[cfg(feature = "buddy")]
 pub(crate) mod buddy;
 pub(crate) mod chunk;
 pub(crate) mod copy;
@@ -15,5 +16,7 @@ pub(crate) mod place;
 pub(crate) mod prefetch;
 pub(crate) mod run;
 pub(crate) mod slot_link;
+#[cfg(feature = "slab")]
 pub(crate) mod span;
+#[cfg(feature = "slab")]
 pub(crate) mod span_map;

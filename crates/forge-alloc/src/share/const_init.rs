@@ -10,7 +10,9 @@ use forge_alloc_core::sync::NoLock;
 use forge_alloc_core::sync::SpinLock;
 
 use crate::layout::heap::free_list::{Fit, FreeListHeap};
+#[cfg(feature = "slab")]
 use crate::layout::heap::slab_heap::SlabHeap;
+#[cfg(feature = "tlsf")]
 use crate::layout::heap::tlsf::Tlsf;
 
 /// A type with a first value that is a constant: an empty heap, a free lock.
@@ -30,10 +32,12 @@ impl ConstInit for SpinLock {
     const INIT: Self = Self::new();
 }
 
+#[cfg(feature = "tlsf")]
 impl<const FIRST: usize, const SECOND: usize> ConstInit for Tlsf<FIRST, SECOND> {
     const INIT: Self = Self::new();
 }
 
+#[cfg(feature = "slab")]
 impl<const SPAN: usize> ConstInit for SlabHeap<Tlsf, SPAN> {
     const INIT: Self = Self::new();
 }

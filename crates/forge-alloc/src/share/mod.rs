@@ -23,6 +23,7 @@ pub(crate) mod growing;
 pub(crate) mod lock_api;
 pub(crate) mod locked;
 pub(crate) mod occupancy;
+#[cfg(feature = "tlsf")]
 pub(crate) mod static_heap;
 #[cfg(test)]
 mod testing;

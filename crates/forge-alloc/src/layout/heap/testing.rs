@@ -32,6 +32,7 @@ pub(crate) trait Checked: ByteAllocator {
     }
 }
 
+#[cfg(feature = "tlsf")]
 impl<const FIRST: usize, const SECOND: usize> Checked for crate::Tlsf<FIRST, SECOND> {
     fn check(&self) {
         self.check_all();

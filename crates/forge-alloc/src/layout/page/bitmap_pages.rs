@@ -37,30 +37,26 @@
 
 use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, PageAllocator};
 
-use super::spans::SpanMap;
-use crate::raw::bitmap::{BitStorage, words_for};
+use super::addresses::{align_in_pages, whole_pages};
+use super::spans::{DEFAULT_SPANS, SpanMap, page_words};
+use crate::raw::bitmap::BitStorage;
 
-/// The regions that an allocator of pages or ids notes unless told otherwise.
-pub(super) const DEFAULT_SPANS: usize = 16;
-
-/// The words of the bitmap of `pages` pages in up to 16 regions.
-///
-/// # Examples
-///
-/// ```
-/// use forge_alloc::{BitmapPageAllocator, page_words};
-///
-/// static PAGES: BitmapPageAllocator<4096, [u64; page_words(1 << 20)]> = BitmapPageAllocator::new();
-/// ```
-#[must_use]
-pub const fn page_words(pages: usize) -> usize {
-    // The first and the last word of a region may be incomplete, and the last one of all needs no guard.
-    words_for(pages.saturating_add(64 * (3 * DEFAULT_SPANS - 1)))
-}
+/// The pages that an allocator holds which is not told how many: the largest of the `page-alloc` features that are on.
+const DEFAULT_PAGES: usize = if cfg!(feature = "page-alloc-1t") {
+    1 << 28
+} else if cfg!(feature = "page-alloc-64g") {
+    1 << 24
+} else if cfg!(feature = "page-alloc-4g") {
+    1 << 20
+} else {
+    1 << 16
+};
 
 /// An allocator of pages of `PAGE_SIZE` bytes that hands out the lowest addresses first, over a bitmap in `S`.
 ///
-/// `S` is `[u64; N]`, inside the value, with an N from [`page_words`], or `&mut [u64]`.
+/// `S` is `[u64; N]`, inside the value, with an N from [`page_words`], or `&mut [u64]`. Without it, the features `page-alloc-1t`,
+/// `-64g`, `-4g` and `-256m` choose how many pages fit, for every crate of the program: 2^28 pages are tens of MiB, which only a
+/// `static` has room for.
 ///
 /// # Examples
 ///
@@ -77,7 +73,7 @@ pub const fn page_words(pages: usize) -> usize {
 /// ```
 pub struct BitmapPageAllocator<
     const PAGE_SIZE: usize,
-    S = [u64; page_words(1 << 16)],
+    S = [u64; page_words(DEFAULT_PAGES)],
     const REGIONS: usize = DEFAULT_SPANS,
 > {
     pages: SpanMap<S, REGIONS>,
@@ -221,25 +217,6 @@ unsafe impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> PageAll
     fn available_pages(&self) -> usize {
         self.pages.available()
     }
-}
-
-/// Returns the alignment in pages of `align` bytes.
-#[inline(always)]
-pub(super) fn align_in_pages<const PAGE_SIZE: usize>(align: usize) -> AllocResult<usize> {
-    if align.is_power_of_two() && align >= PAGE_SIZE {
-        Ok(align / PAGE_SIZE)
-    } else {
-        Err(HeapError::InvalidParam)
-    }
-}
-
-/// Returns the numbers of the whole pages in `size` bytes at `start`, up to the one behind them; `None` if there are none, or
-/// the bytes leave the address space.
-pub(super) fn whole_pages<const PAGE_SIZE: usize>(start: usize, size: usize) -> Option<(usize, usize)> {
-    let last = start.checked_add(size.checked_sub(1)?)?;
-    let (first, end) =
-        (start.div_ceil(PAGE_SIZE), last / PAGE_SIZE + usize::from(last % PAGE_SIZE == PAGE_SIZE - 1));
-    if first < end { Some((first, end)) } else { None }
 }
 
 #[cfg(test)]

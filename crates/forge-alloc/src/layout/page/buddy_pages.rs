@@ -30,7 +30,8 @@
 
 use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, PageAllocator};
 
-use super::bitmap_pages::{DEFAULT_SPANS, align_in_pages, whole_pages};
+use super::addresses::{align_in_pages, whole_pages};
+use super::spans::DEFAULT_SPANS;
 use crate::raw::bitmap::BitStorage;
 use crate::raw::buddy::BuddyMap;
 

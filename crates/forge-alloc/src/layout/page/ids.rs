@@ -27,8 +27,7 @@ use core::marker::PhantomData;
 
 use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, IdAllocator};
 
-use super::bitmap_pages::{DEFAULT_SPANS, page_words};
-use super::spans::SpanMap;
+use super::spans::{DEFAULT_SPANS, SpanMap, page_words};
 use crate::raw::bitmap::BitStorage;
 
 /// Which free id is handed out.

@@ -27,7 +27,25 @@
 
 use forge_alloc_core::{AllocResult, HeapError};
 
-use crate::raw::bitmap::{BitStorage, RunMap};
+use crate::raw::bitmap::{BitStorage, RunMap, words_for};
+
+/// The regions that an allocator of pages or ids notes unless told otherwise.
+pub(super) const DEFAULT_SPANS: usize = 16;
+
+/// The words of the bitmap of `pages` pages in up to 16 regions.
+///
+/// # Examples
+///
+/// ```
+/// use forge_alloc::{BitmapPageAllocator, page_words};
+///
+/// static PAGES: BitmapPageAllocator<4096, [u64; page_words(1 << 20)]> = BitmapPageAllocator::new();
+/// ```
+#[must_use]
+pub const fn page_words(pages: usize) -> usize {
+    // The first and the last word of a region may be incomplete, and the last one of all needs no guard.
+    words_for(pages.saturating_add(64 * (3 * DEFAULT_SPANS - 1)))
+}
 
 /// The units of a word of the bitmap.
 const WORD: usize = u64::BITS as usize;

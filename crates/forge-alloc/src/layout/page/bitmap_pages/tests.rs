@@ -1,3 +1,4 @@
+use std::sync::Mutex;
 use std::vec;
 use std::vec::Vec;
 
@@ -10,7 +11,7 @@ const MIB: usize = 1 << 20;
 /// A GiB, and less for an interpreter.
 const GIB: usize = if cfg!(miri) { 1 << 24 } else { 1 << 30 };
 
-type Pages = BitmapPageAllocator<PAGE>;
+type Pages = BitmapPageAllocator<PAGE, [u64; page_words(1 << 16)]>;
 
 fn over(start: usize, size: usize) -> Pages {
     let mut pages = Pages::new();
@@ -21,6 +22,22 @@ fn over(start: usize, size: usize) -> Pages {
 /// Total, used, available.
 fn counts<P: PageAllocator>(pages: &P) -> (usize, usize, usize) {
     (pages.total_pages(), pages.used_pages(), pages.available_pages())
+}
+
+#[test]
+fn the_largest_chosen_capacity_is_what_an_allocator_holds() {
+    static PAGES: Mutex<BitmapPageAllocator<2>> = Mutex::new(BitmapPageAllocator::new());
+    let chosen = [
+        (cfg!(feature = "page-alloc-1t"), 28),
+        (cfg!(feature = "page-alloc-64g"), 24),
+        (cfg!(feature = "page-alloc-4g"), 20),
+        (true, 16),
+    ];
+    let bits = chosen.into_iter().find_map(|(on, bits)| on.then_some(bits)).unwrap();
+    let mut pages = PAGES.lock().unwrap();
+    assert_eq!(pages.add_range(4096, 2 << (bits + 1)), Err(HeapError::NoMemory));
+    assert_eq!(pages.add_range(4096, 2 << bits), Ok(()));
+    assert_eq!(pages.available_pages(), 1 << bits);
 }
 
 #[test]
