@@ -46,10 +46,12 @@ use crate::report;
 pub(crate) mod event;
 mod gauge;
 pub(crate) mod handler;
-#[cfg(any(feature = "std", feature = "log"))]
+#[cfg(feature = "std")]
 mod line;
 #[cfg(any(feature = "std", feature = "log"))]
 pub(crate) mod log;
+#[cfg(any(feature = "std", feature = "log"))]
+mod text;
 
 use event::{WatermarkEvent, WatermarkLevel, WatermarkThresholds};
 use gauge::Gauge;

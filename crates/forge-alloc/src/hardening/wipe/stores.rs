@@ -1,6 +1,7 @@
 //! Stores that stay, by volatile stores of words: for targets without stable inline assembly, and for interpreters.
 #![allow(unsafe_code)]
 
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use core::sync::atomic::{Ordering, compiler_fence};
 
@@ -11,17 +12,18 @@ use core::sync::atomic::{Ordering, compiler_fence};
 /// The bytes are valid for writes, and nobody else uses them.
 #[inline]
 pub(in super::super) unsafe fn fill(ptr: NonNull<u8>, byte: u8, len: usize) {
-    const WORD: usize = size_of::<usize>();
-    let head = (ptr.addr().get().wrapping_neg() % WORD).min(len);
-    let words = (len - head) / WORD;
-    // SAFETY: `head` bytes, then `words` words from the first aligned address on, then the rest: all within `len` bytes.
+    // SAFETY: the bytes are valid for writes, and nobody else uses them; any bytes are values of both types.
     unsafe {
-        for index in (0..head).chain(head + words * WORD..len) {
-            ptr.add(index).write_volatile(byte);
+        let bytes = core::slice::from_raw_parts_mut(ptr.cast::<MaybeUninit<u8>>().as_ptr(), len);
+        let (head, words, tail) = bytes.align_to_mut::<MaybeUninit<usize>>();
+        for end in head.iter_mut().chain(tail) {
+            core::ptr::write_volatile(end, MaybeUninit::new(byte));
         }
-        let first = ptr.add(head).cast::<usize>();
-        for index in 0..words {
-            first.add(index).write_volatile(usize::from_ne_bytes([byte; WORD]));
+        for word in words {
+            core::ptr::write_volatile(
+                word,
+                MaybeUninit::new(usize::from_ne_bytes([byte; size_of::<usize>()])),
+            );
         }
     }
     // Keeps the stores ahead of whatever frees the memory.

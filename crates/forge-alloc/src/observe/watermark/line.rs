@@ -3,6 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::event::{WatermarkEvent, WatermarkLevel};
+use super::text::Text;
 
 /// The longest line in bytes: the longest event, all of whose numbers have twenty digits, is shorter.
 const LONGEST: usize = 192;
@@ -42,23 +43,6 @@ impl Write for Line {
         }
         self.len += len;
         if len == text.len() { Ok(()) } else { Err(fmt::Error) }
-    }
-}
-
-/// What an event says, without its level.
-pub(super) struct Text<'a>(pub(super) &'a WatermarkEvent);
-
-impl fmt::Display for Text<'_> {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let event = self.0;
-        if let Some(layout) = event.requested_layout {
-            let (size, align) = (layout.size(), layout.align());
-            write!(formatter, "a request for {size} bytes, aligned to {align}, was refused; ")?;
-        }
-        match event.capacity_bytes {
-            0 => write!(formatter, "{} bytes are used", event.allocated_bytes),
-            capacity => write!(formatter, "{} of {capacity} bytes are used", event.allocated_bytes),
-        }
     }
 }
 

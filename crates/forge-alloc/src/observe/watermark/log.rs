@@ -51,14 +51,14 @@ const TARGET: &str = "forge_alloc::watermark";
 #[cfg(feature = "log")]
 impl WatermarkHandler for LogCrateHandler {
     fn on_warn(&self, event: WatermarkEvent) {
-        ::log::warn!(target: TARGET, "{}", super::line::Text(&event));
+        ::log::warn!(target: TARGET, "{}", super::text::Text(&event));
     }
 
     fn on_critical(&self, event: WatermarkEvent) {
-        ::log::error!(target: TARGET, "critical: {}", super::line::Text(&event));
+        ::log::error!(target: TARGET, "critical: {}", super::text::Text(&event));
     }
 
     fn on_oom(&self, event: WatermarkEvent) {
-        ::log::error!(target: TARGET, "{}", super::line::Text(&event));
+        ::log::error!(target: TARGET, "{}", super::text::Text(&event));
     }
 }

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::{AllocError, Allocator, Deallocator, FixedRange, NonZeroLayout};
 
-use super::{WithFallback, bump, layout, stack, take};
+use super::{WithFallback, bump, layout, stack};
 use crate::{BumpArena, HeapBytes};
 
 /// A range that is whatever the test says, and an allocator without blocks.
@@ -95,6 +95,8 @@ fn a_block_of_the_secondary_in_the_primarys_range_is_refused() {
 #[test]
 fn a_resize_into_the_primarys_range_ends_the_process() {
     use std::process::Command;
+
+    use super::take;
 
     const CHILD: &str = "FORGE_ROUTE_DEATH";
     const TEST: &str = "layout::route::tests::overlap::a_resize_into_the_primarys_range_ends_the_process";
