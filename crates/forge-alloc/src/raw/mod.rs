@@ -20,3 +20,5 @@ pub(crate) mod slot_link;
 pub(crate) mod span;
 #[cfg(feature = "slab")]
 pub(crate) mod span_map;
+#[cfg(test)]
+pub(crate) mod testing;

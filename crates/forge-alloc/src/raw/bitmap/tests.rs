@@ -7,6 +7,7 @@ use super::lanes::reach;
 use super::search::Wanted;
 use super::shape::WORD;
 use super::{BitStorage, RunMap, words_for};
+use crate::raw::testing::forever;
 
 impl<S: BitStorage> RunMap<S> {
     /// Asserts the invariants of the header.
@@ -117,7 +118,7 @@ fn the_reach_of_any_word_is_that_of_its_bits() {
 fn the_storage_holds_what_was_asked_for_and_no_more_than_a_fifth_is_overhead() {
     for units in [0, 1, 63, 64, 65, 1000, 4096, 4097, 1 << 16, 1 << 20] {
         let words = words_for(units);
-        let mut map = RunMap::new(vec![7; words].leak());
+        let mut map = RunMap::new(forever(vec![7; words]));
         assert!(map.capacity() >= units, "{units} units in {words} words");
         assert!(units < 1 << 16 || words <= units / 64 * 6 / 5, "{units} units take {words} words");
     }

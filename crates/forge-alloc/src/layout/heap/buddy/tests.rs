@@ -1,7 +1,5 @@
 use std::alloc::Layout;
-use std::boxed::Box;
 use std::collections::BTreeMap;
-use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::vec;
 use std::vec::Vec;
@@ -10,14 +8,14 @@ use forge_alloc_core::{BaseAllocator, ByteAllocator, HeapError, Region};
 use forge_trace::random::Random;
 
 use super::BuddyByteAllocator;
+use crate::raw::testing::forever;
 
 type Heap = BuddyByteAllocator;
 
 /// A region that no one else has.
 fn region(len: usize) -> Region {
-    let memory: Box<[u128]> = vec![0; len.div_ceil(16)].into_boxed_slice();
-    let base = NonNull::from(Box::leak(memory)).cast::<u8>();
-    // SAFETY: the bytes are leaked, so they are valid for ever and nobody else's.
+    let base = NonNull::from(forever(vec![0_u128; len.div_ceil(16)])).cast::<u8>();
+    // SAFETY: the bytes are valid for ever and nobody else's.
     unsafe { Region::from_raw(base, len) }
 }
 
@@ -226,8 +224,6 @@ fn impossible_layouts_are_refused() {
     let freed = unsafe { heap.dealloc_checked(NonNull::dangling(), layout(isize::MAX as usize, 1)) };
     assert_eq!(freed, Err(HeapError::NotAllocated));
     check(&heap);
-    let memory: &'static mut [MaybeUninit<u8>] =
-        Box::leak(vec![MaybeUninit::uninit(); 100].into_boxed_slice());
-    assert!(heap.add_region(Region::from(memory)).is_ok());
+    assert!(heap.add_region(region(100)).is_ok());
     check(&heap);
 }

@@ -12,13 +12,14 @@ use forge_alloc_core::{BaseAllocator, HeapBlock, Region, RejectedRegion};
 
 use super::*;
 use crate::layout::heap::testing::{Checked, Memory, layout};
+use crate::raw::testing::forever;
 
 /// Spans of 2 KiB, in units of 512 bytes.
 type Small = SlabHeap<Tlsf, 2048>;
 
 /// Returns bytes that live as long as the program.
 fn leaked(size: usize) -> &'static mut [MaybeUninit<u8>] {
-    Box::leak(Box::new_uninit_slice(size))
+    forever(Box::new_uninit_slice(size))
 }
 
 /// Returns a heap of `size` bytes that live as long as the program.

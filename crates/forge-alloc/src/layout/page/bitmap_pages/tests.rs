@@ -5,6 +5,7 @@ use std::vec::Vec;
 use forge_alloc_core::{BaseAllocator, HeapError, PageAllocator};
 
 use super::{BitmapPageAllocator, page_words};
+use crate::raw::testing::forever;
 
 const PAGE: usize = 4096;
 const MIB: usize = 1 << 20;
@@ -55,7 +56,7 @@ fn one_page_is_the_whole_of_a_region_of_one_page() {
 #[test]
 fn runs_start_where_the_region_starts() {
     let mut pages: BitmapPageAllocator<PAGE, _> =
-        BitmapPageAllocator::over(vec![1; page_words(1 << 19)].leak());
+        BitmapPageAllocator::over(forever(vec![1; page_words(1 << 19)]));
     let size = 2 * GIB - PAGE;
     assert_eq!(pages.add_range(GIB + PAGE, size), Ok(()));
     for count in [1, 10, 100, 1000] {
@@ -69,7 +70,7 @@ fn runs_start_where_the_region_starts() {
 #[test]
 fn aligned_runs_start_at_the_first_aligned_address() {
     let mut pages: BitmapPageAllocator<PAGE, _> =
-        BitmapPageAllocator::over(vec![0; page_words(1 << 19)].leak());
+        BitmapPageAllocator::over(forever(vec![0; page_words(1 << 19)]));
     assert_eq!(pages.add_range(GIB + PAGE, 2 * GIB - PAGE), Ok(()));
     let runs = [(1, PAGE, GIB + PAGE), (10, 2 * MIB, GIB + 2 * MIB), (100, GIB, 2 * GIB)];
     for (count, align, address) in runs {

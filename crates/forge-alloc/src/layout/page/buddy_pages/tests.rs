@@ -6,13 +6,14 @@ use forge_alloc_core::{BaseAllocator, HeapError, PageAllocator};
 use forge_trace::random::Random;
 
 use super::{BuddyPageAllocator, buddy_words};
+use crate::raw::testing::forever;
 
 const PAGE: usize = 4096;
 
 type Pages = BuddyPageAllocator<PAGE, &'static mut [u64], 4>;
 
 fn with_room_for(pages: usize) -> Pages {
-    Pages::over(vec![7; buddy_words(pages)].leak())
+    Pages::over(forever(vec![7; buddy_words(pages)]))
 }
 
 /// Every managed page, and whether it is free.

@@ -7,6 +7,7 @@ use forge_trace::random::Random;
 
 use super::SpanMap;
 use crate::raw::bitmap::{BitStorage, words_for};
+use crate::raw::testing::forever;
 
 /// Every managed number, and whether it is free.
 type Naive = BTreeMap<usize, bool>;
@@ -79,7 +80,7 @@ fn spans_added_in_any_order_with_takes_in_between_merge_and_keep_their_numbers()
 fn random_histories_over_spans_with_holes_are_those_of_the_naive_map() {
     for percent in [10, 50, 90, 99] {
         let mut random = Random::new(percent);
-        let mut map = SpanMap::<_, 4>::new(vec![0; words_for(64 * 60)].leak());
+        let mut map = SpanMap::<_, 4>::new(forever(vec![0; words_for(64 * 60)]));
         let mut naive = Naive::new();
         // At both ends of the numbers, at odd places, and with a hole within one word.
         let end = usize::MAX - 5;
