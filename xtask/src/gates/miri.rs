@@ -1,6 +1,6 @@
 //! The tests in the Miri interpreter, which finds undefined behaviour: aliasing, provenance, uninitialised reads, races.
 //!
-//! Strict provenance and symbolic alignment are always on. The full form takes all tests, for an hour, and offers the other
+//! Symbolic alignment is always on, and strict provenance for all but the heaps, which kernels hand addresses to. The full form takes all tests, for an hour, and offers the other
 //! aliasing model and other word sizes and byte orders (`--target i686-unknown-linux-gnu`, `--target
 //! s390x-unknown-linux-gnu`). The quick form, which `ci` runs, takes what finds most in minutes: the [`QUICK`] table.
 
@@ -10,10 +10,18 @@ use crate::report::Report;
 use crate::rustup;
 use crate::step::{Step, side_target};
 
-const FLAGS: &str = "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check";
+const FLAGS: &str = "-Zmiri-symbolic-alignment-check";
 
-/// Crates whose tests the full form interprets.
-const FULL: [&str; 3] = ["forge-alloc-core", "forge-alloc", "forge-trace"];
+/// Modules whose tests make memory of integer addresses, as kernels do.
+const HEAPS: [&str; 2] = ["layout::heap::", "share::"];
+
+/// The full form.
+const FULL: [Part; 4] = [
+    Part::of("forge-alloc-core").targets(&["--lib", "--tests"]),
+    Part::of("forge-alloc").targets(&["--lib", "--tests"]).skip(&HEAPS),
+    Part::of("forge-alloc").named("forge-alloc heaps").only(&HEAPS).addresses(),
+    Part::of("forge-trace").targets(&["--lib", "--tests"]),
+];
 
 /// The longest that one row of the quick form may take; an idle machine needs less than half of it.
 const QUICK_LIMIT: Duration = Duration::from_secs(400);
@@ -27,62 +35,72 @@ struct Part {
     only: &'static [&'static str],
     /// Tests to leave out, by their full names or the names of their modules.
     skip: &'static [&'static str],
+    /// Whether they make memory of integer addresses, for which strict provenance has no word.
+    addresses: bool,
+}
+
+impl Part {
+    /// Returns all unit tests of `package`.
+    const fn of(package: &'static str) -> Self {
+        Self { name: package, package, targets: &["--lib"], only: &[], skip: &[], addresses: false }
+    }
+
+    const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
+    const fn targets(self, targets: &'static [&'static str]) -> Self {
+        Self { targets, ..self }
+    }
+
+    const fn only(self, only: &'static [&'static str]) -> Self {
+        Self { only, ..self }
+    }
+
+    const fn skip(self, skip: &'static [&'static str]) -> Self {
+        Self { skip, ..self }
+    }
+
+    const fn addresses(self) -> Self {
+        Self { addresses: true, ..self }
+    }
 }
 
 /// The quick form.
-const QUICK: [Part; 5] = [
-    Part { name: "forge-alloc-core", package: "forge-alloc-core", targets: &["--lib"], only: &[], skip: &[] },
-    Part {
-        name: "forge-alloc",
-        package: "forge-alloc",
-        targets: &["--lib"],
-        only: &[],
-        // Half a minute each or more, and the tests beside them reach the same pointer code.
-        skip: &[
-            "layout::arena::chunked::tests::chunks_grow_geometrically_and_all_come_back",
-            "layout::arena::shared_bump::tests::idle_threads_hold_at_most_an_eighth",
-            "layout::arena::shared_bump::tests::one_thread_fills_any_arena_without_a_gap",
-            "layout::arena::shared_bump::tests::threads_share_all_of_the_range_and_no_byte",
-            // Minutes; the part below takes some of them.
-            "layout::slab::extendable",
-            "layout::slab::remote",
-            "layout::slab::size_classed",
-        ],
-    },
-    Part {
-        name: "forge-alloc slabs",
-        package: "forge-alloc",
-        targets: &["--lib"],
-        only: &[
-            "extendable::tests::a_block_of_a_segment_that_is_gone",
-            "extendable::tests::a_foreign_free",
-            "extendable::tests::an_overwritten_link",
-            "extendable::tests::blocks_change_their_size",
-            "extendable::tests::threads::a_thread_that_ends",
-            "remote::tests::a_",
-            "remote::tests::the_owner_frees",
-            "remote::tests::threads::remotes_may_go_first",
-            "size_classed::tests::moves",
-            "size_classed::tests::resizes",
-        ],
-        skip: &[],
-    },
+const QUICK: [Part; 6] = [
+    Part::of("forge-alloc-core"),
+    // Half a minute each or more, and the tests beside them reach the same pointer code; the parts below take some of them.
+    Part::of("forge-alloc").skip(&[
+        "layout::arena::chunked::tests::chunks_grow_geometrically_and_all_come_back",
+        "layout::arena::shared_bump::tests::idle_threads_hold_at_most_an_eighth",
+        "layout::arena::shared_bump::tests::one_thread_fills_any_arena_without_a_gap",
+        "layout::arena::shared_bump::tests::threads_share_all_of_the_range_and_no_byte",
+        "layout::slab::extendable",
+        "layout::slab::remote",
+        "layout::slab::size_classed",
+        "layout::heap::",
+        "share::",
+    ]),
+    Part::of("forge-alloc").named("forge-alloc heaps").only(&["layout::heap::tlsf::tests::a_"]).addresses(),
+    Part::of("forge-alloc").named("forge-alloc slabs").only(&[
+        "extendable::tests::a_block_of_a_segment_that_is_gone",
+        "extendable::tests::a_foreign_free",
+        "extendable::tests::an_overwritten_link",
+        "extendable::tests::blocks_change_their_size",
+        "extendable::tests::threads::a_thread_that_ends",
+        "remote::tests::a_",
+        "remote::tests::the_owner_frees",
+        "remote::tests::threads::remotes_may_go_first",
+        "size_classed::tests::moves",
+        "size_classed::tests::resizes",
+    ]),
     // Random histories against the shadow model, on the blocks whose memory lies inside a value that moves.
-    Part {
-        name: "forge-alloc conformance",
-        package: "forge-alloc",
-        targets: &["--test", "conformance"],
-        only: &["moves_empty"],
-        skip: &[],
-    },
+    Part::of("forge-alloc")
+        .named("forge-alloc conformance")
+        .targets(&["--test", "conformance"])
+        .only(&["moves_empty"]),
     // The model and the replay handle pointers; the file formats are safe code.
-    Part {
-        name: "forge-trace",
-        package: "forge-trace",
-        targets: &["--lib"],
-        only: &["shadow::", "replay::"],
-        skip: &[],
-    },
+    Part::of("forge-trace").only(&["shadow::", "replay::"]),
 ];
 
 /// What to interpret, and how.
@@ -117,55 +135,44 @@ impl Options {
         Ok(options)
     }
 
-    /// Returns the arguments of `cargo miri test` for all tests of `package`.
-    fn all_of(&self, package: &str) -> Vec<String> {
-        self.arguments(package, &["--lib", "--tests"])
-    }
-
     /// Returns the arguments of `cargo miri test` for `part`.
     fn part(&self, part: &Part) -> Vec<String> {
-        let mut arguments = self.arguments(part.package, part.targets);
+        let mut arguments: Vec<String> =
+            vec!["miri".into(), "test".into(), "--package".into(), part.package.into()];
+        arguments.extend(part.targets.iter().map(ToString::to_string));
+        if let Some(target) = &self.target {
+            arguments.extend(["--target".into(), target.clone()]);
+        }
         arguments.push("--".into());
         arguments.extend(part.only.iter().map(ToString::to_string));
         arguments.extend(part.skip.iter().flat_map(|test| ["--skip".into(), (*test).into()]));
         arguments
     }
 
-    fn arguments(&self, package: &str, targets: &[&str]) -> Vec<String> {
-        let mut arguments: Vec<String> =
-            vec!["miri".into(), "test".into(), "--package".into(), package.into()];
-        arguments.extend(targets.iter().map(ToString::to_string));
-        if let Some(target) = &self.target {
-            arguments.extend(["--target".into(), target.clone()]);
-        }
-        arguments
-    }
-
-    fn flags(&self) -> String {
-        if self.tree_borrows { format!("{FLAGS} -Zmiri-tree-borrows") } else { FLAGS.into() }
+    fn flags(&self, part: &Part) -> String {
+        let provenance = if part.addresses { "permissive" } else { "strict" };
+        let aliasing = if self.tree_borrows { " -Zmiri-tree-borrows" } else { "" };
+        format!("{FLAGS} -Zmiri-{provenance}-provenance{aliasing}")
     }
 }
 
-/// Adds one gate per crate, or per row of the quick form.
+/// Adds one gate per row of the form.
 pub(crate) fn gates(report: &mut Report, options: &Options) {
-    if options.quick {
-        for part in &QUICK {
+    let parts: &[Part] = if options.quick { &QUICK } else { &FULL };
+    for part in parts {
+        if options.quick {
             part.skip.iter().for_each(|test| println!("left out of the quick form: {test}"));
-            gate(report, options, part.name, options.part(part));
         }
-    } else {
-        for name in FULL {
-            gate(report, options, name, options.all_of(name));
-        }
+        gate(report, options, part);
     }
 }
 
-fn gate(report: &mut Report, options: &Options, name: &str, arguments: Vec<String>) {
-    report.deep_gate(&format!("miri {name}"), Duration::from_secs(60), |clock| {
+fn gate(report: &mut Report, options: &Options, part: &Part) {
+    report.deep_gate(&format!("miri {}", part.name), Duration::from_secs(60), |clock| {
         rustup::need_nightly(&["miri", "rust-src"], clock)?;
         let clock = if options.quick { clock.at_most(QUICK_LIMIT) } else { clock };
-        let step = Step::cargo_of("nightly").args(arguments);
-        step.env("MIRIFLAGS", options.flags()).env("CARGO_TARGET_DIR", side_target("miri")).run(clock)
+        let step = Step::cargo_of("nightly").args(options.part(part));
+        step.env("MIRIFLAGS", options.flags(part)).env("CARGO_TARGET_DIR", side_target("miri")).run(clock)
     });
 }
 
