@@ -1,5 +1,4 @@
 use core::alloc::Layout;
-use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 use std::vec::Vec;
 
@@ -7,18 +6,12 @@ use forge_alloc_core::{ByteAllocator, GrowableHeap, Region};
 
 use crate::layout::heap::free_list::{BestFit, FirstFit, FreeListHeap};
 use crate::layout::heap::slab_heap::SlabByteAllocator;
+use crate::layout::heap::testing::Memory;
 use crate::layout::heap::tlsf::Tlsf;
-
-fn region_of(bytes: &mut [MaybeUninit<u8>]) -> Region {
-    let len = bytes.len();
-    // SAFETY: the test is done with the heap before it touches the bytes again.
-    unsafe { Region::from_raw(NonNull::from(bytes).cast(), len) }
-}
 
 /// The region for each layout serves it, handed over alone and at the least alignment that it asks for.
 fn serves_what_it_was_asked_for<H: GrowableHeap>(make: impl Fn() -> H) {
-    let mut memory: Vec<MaybeUninit<u8>> = Vec::with_capacity(8 << 20);
-    memory.resize(memory.capacity(), MaybeUninit::uninit());
+    let memory = Memory::new(8 << 20, 1 << 16);
     let sizes = (0..18)
         .flat_map(|shift| [(1_usize << shift) - 1, 1 << shift, (1 << shift) + 1, 3 << shift, 5 << shift]);
     for (step, size) in sizes.filter(|size| *size != 0).enumerate() {
@@ -29,9 +22,9 @@ fn serves_what_it_was_asked_for<H: GrowableHeap>(make: impl Fn() -> H) {
             let layout = Layout::from_size_align(size, 1 << align).unwrap();
             let mut heap = make();
             let asked = heap.region_for(layout).unwrap();
-            let start = memory.as_ptr().align_offset(asked.align().get()) + step * asked.align().get();
-            let bytes = &mut memory[start..start + asked.size().get()];
-            heap.add_region(region_of(bytes)).unwrap();
+            assert!(asked.align().get() <= 1 << 16);
+            let start = step * asked.align().get();
+            heap.add_region(memory.region(start, start + asked.size().get())).unwrap();
             assert!(heap.alloc(layout).is_ok(), "{layout:?} in {asked:?}");
         }
     }
@@ -48,13 +41,12 @@ fn a_region_for_a_request_serves_it() {
 
 /// Regions leave when they are empty, in any order, and the figures and the rest of the heap stay right.
 fn regions_come_and_go<H: GrowableHeap>(mut heap: H, check: impl Fn(&H)) {
-    let mut pools: Vec<Vec<MaybeUninit<u8>>> = (0..if cfg!(miri) { 5 } else { 12 })
-        .map(|number| std::vec![MaybeUninit::uninit(); 1000 + number * 777])
-        .collect();
+    let pools: Vec<Memory> =
+        (0..if cfg!(miri) { 5 } else { 12 }).map(|number| Memory::new(1000 + number * 777, 16)).collect();
     let spans: Vec<NonNull<[u8]>> = pools
-        .iter_mut()
+        .iter()
         .map(|pool| {
-            let region = region_of(pool);
+            let region = pool.region(0, pool.size());
             NonNull::slice_from_raw_parts(region.base(), region.len())
         })
         .collect();
@@ -96,9 +88,9 @@ fn empty_regions_leave_in_any_order() {
 
 #[test]
 fn what_was_never_handed_over_does_not_leave() {
-    let mut pool = std::vec![MaybeUninit::uninit(); 4096];
+    let pool = Memory::new(4096, 16);
     let mut heap = Tlsf::<20, 32>::new();
-    let region = region_of(&mut pool);
+    let region = pool.region(0, 4096);
     let part = NonNull::slice_from_raw_parts(region.base(), region.len() - 8);
     heap.add_region(region).unwrap();
     // SAFETY: the heap finds that this is no region of its own, and changes nothing.
