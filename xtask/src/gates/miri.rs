@@ -1,6 +1,6 @@
 //! The tests in the Miri interpreter, which finds undefined behaviour: aliasing, provenance, uninitialised reads, races.
 //!
-//! Symbolic alignment is always on, and strict provenance for all but the heaps, which kernels hand addresses to. The full form takes all tests, for an hour, and offers the other
+//! Strict provenance and symbolic alignment are on, except for the heaps, which are handed bytes and addresses. The full form takes all tests, for an hour, and offers the other
 //! aliasing model and other word sizes and byte orders (`--target i686-unknown-linux-gnu`, `--target
 //! s390x-unknown-linux-gnu`). The quick form, which `ci` runs, takes what finds most in minutes: the [`QUICK`] table.
 
@@ -10,9 +10,12 @@ use crate::report::Report;
 use crate::rustup;
 use crate::step::{Step, side_target};
 
-const FLAGS: &str = "-Zmiri-symbolic-alignment-check";
+const STRICT: &str = "-Zmiri-strict-provenance -Zmiri-symbolic-alignment-check";
 
-/// Modules whose tests make memory of integer addresses, as kernels do.
+/// For memory made of integer addresses, and aligned by arithmetic alone, neither of which the strict flags have a word for.
+const OF_ADDRESSES: &str = "-Zmiri-permissive-provenance";
+
+/// Modules whose tests use such memory, as kernels do.
 const HEAPS: [&str; 2] = ["layout::heap::", "share::"];
 
 /// The full form.
@@ -35,7 +38,7 @@ struct Part {
     only: &'static [&'static str],
     /// Tests to leave out, by their full names or the names of their modules.
     skip: &'static [&'static str],
-    /// Whether they make memory of integer addresses, for which strict provenance has no word.
+    /// Whether they take [`OF_ADDRESSES`] instead of [`STRICT`].
     addresses: bool,
 }
 
@@ -81,7 +84,16 @@ const QUICK: [Part; 6] = [
         "layout::heap::",
         "share::",
     ]),
-    Part::of("forge-alloc").named("forge-alloc heaps").only(&["layout::heap::tlsf::tests::a_"]).addresses(),
+    Part::of("forge-alloc")
+        .named("forge-alloc heaps")
+        .only(&[
+            "layout::heap::buddy::",
+            "layout::heap::leaving::",
+            "layout::heap::segment::",
+            "layout::heap::tlsf::tests::a_request",
+            "layout::heap::tlsf::tests::a_small",
+        ])
+        .addresses(),
     Part::of("forge-alloc").named("forge-alloc slabs").only(&[
         "extendable::tests::a_block_of_a_segment_that_is_gone",
         "extendable::tests::a_foreign_free",
@@ -150,9 +162,9 @@ impl Options {
     }
 
     fn flags(&self, part: &Part) -> String {
-        let provenance = if part.addresses { "permissive" } else { "strict" };
+        let memory = if part.addresses { OF_ADDRESSES } else { STRICT };
         let aliasing = if self.tree_borrows { " -Zmiri-tree-borrows" } else { "" };
-        format!("{FLAGS} -Zmiri-{provenance}-provenance{aliasing}")
+        format!("{memory}{aliasing}")
     }
 }
 

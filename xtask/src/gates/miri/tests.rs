@@ -6,7 +6,7 @@ use super::*;
 fn options_become_flags_and_arguments() {
     let options = Options::parse(&["--tree-borrows", "--target", "s390x-unknown-linux-gnu"]).expect("valid");
     let part = Part::of("a").targets(&["--lib", "--tests"]);
-    assert!(options.flags(&part).ends_with("-Zmiri-strict-provenance -Zmiri-tree-borrows"));
+    assert!(options.flags(&part).ends_with("-Zmiri-symbolic-alignment-check -Zmiri-tree-borrows"));
     let arguments = options.part(&part).join(" ");
     assert_eq!(arguments, "miri test --package a --lib --tests --target s390x-unknown-linux-gnu --");
     assert!(options.flags(&part.addresses()).contains("-Zmiri-permissive-provenance"));

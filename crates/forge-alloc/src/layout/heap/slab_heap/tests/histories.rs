@@ -5,7 +5,7 @@ use crate::layout::heap::testing::{self, Length, Model};
 use crate::{FirstFit, FreeListHeap};
 
 fn histories<P: ByteAllocator, const SPAN: usize>(make: impl Fn() -> SlabHeap<P, SPAN>) {
-    let (size, steps) = if cfg!(miri) { (12_000, 24) } else { (100_000, 1200) };
+    let (size, steps) = if cfg!(miri) { (12_000, 24) } else { (100_000, 500) };
     testing::histories(make, Length { size, steps, longest: 2048 }, |heap, usable| {
         heap.release_empty();
         heap.check();
