@@ -19,7 +19,7 @@ use forge_trace::shadow::{Checks, Limits, drive, drive_moving};
 
 /// An interpreter gets by with fewer.
 const EFFORT: Effort =
-    Effort { seeds: if cfg!(miri) { 1 } else { 6 }, operations: if cfg!(miri) { 80 } else { 3000 } };
+    Effort { seeds: if cfg!(miri) { 1 } else { 2 }, operations: if cfg!(miri) { 80 } else { 3000 } };
 
 /// The bytes of each fixed range under test.
 const BYTES: usize = 80 << 10;
