@@ -81,6 +81,8 @@ const QUICK: [Part; 6] = [
         "layout::slab::extendable",
         "layout::slab::remote",
         "layout::slab::size_classed",
+        "layout::page::spans",
+        "raw::bitmap",
         "layout::heap::",
         "share::",
     ]),
