@@ -58,7 +58,7 @@ use forge_alloc_core::{
 };
 
 use super::{pattern, place, wipe};
-use crate::forward::{forward_totals, forward_uncarvable_range};
+use crate::forward::{forward_block_facts, forward_totals, forward_uncarvable_range};
 use crate::report;
 
 use crate::layout::quarantinable::Quarantinable;
@@ -407,18 +407,7 @@ unsafe impl<I: Allocator, const EPOCHS: usize> Allocator for Quarantine<I, EPOCH
         }
     }
 
-    /// Answers as the inner allocator: a block that it would move is moved here.
-    #[inline]
-    unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.inner.stays_in_place(ptr, old, new) }
-    }
-
-    #[inline]
-    unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
-        // SAFETY: the caller's promises are the callee's.
-        unsafe { self.inner.usable_size(ptr, layout) }
-    }
+    forward_block_facts!(inner);
 
     /// Forgets every block, the held ones too, unchecked. O(EPOCHS), plus the inner allocator's.
     fn reset(&mut self) -> Result<(), AllocError> {

@@ -90,18 +90,7 @@ macro_rules! scrub_when_resized {
             }
         }
 
-        /// Answers as the inner allocator: a block that it would move is moved here.
-        #[inline]
-        unsafe fn stays_in_place(&self, ptr: NonNull<u8>, old: NonZeroLayout, new: NonZeroLayout) -> bool {
-            // SAFETY: the caller's promises are the callee's.
-            unsafe { self.inner.stays_in_place(ptr, old, new) }
-        }
-
-        #[inline]
-        unsafe fn usable_size(&self, ptr: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
-            // SAFETY: the caller's promises are the callee's.
-            unsafe { self.inner.usable_size(ptr, layout) }
-        }
+        $crate::forward::forward_block_facts!(inner);
     };
 }
 
