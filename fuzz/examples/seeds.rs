@@ -7,7 +7,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use forge_fuzz::{arenas, collections, heaps, slabs, traces, wrappers};
+use forge_fuzz::{arenas, collections, heaps, runs, slabs, traces, wrappers};
 use forge_trace::format::{binary, text};
 use forge_trace::generate::{Parameters, workload};
 use forge_trace::random::Random;
@@ -26,8 +26,20 @@ fn main() -> io::Result<()> {
     for (index, subject) in wrappers::SUBJECTS.iter().enumerate() {
         write(seeds.join("wrappers"), &format!("{subject:?}"), &behind(index as u8, 300))?;
     }
-    for (index, subject) in heaps::SUBJECTS.iter().enumerate() {
-        write(seeds.join("heaps"), &format!("{subject:?}"), &behind(index as u8, 400))?;
+    for (target, subjects) in [
+        ("tlsf", &heaps::TLSF[..]),
+        ("free_list", &heaps::FREE_LIST),
+        ("slab_heap", &heaps::SLAB_HEAP),
+        ("buddy", &heaps::BUDDY),
+    ] {
+        for (index, subject) in subjects.iter().enumerate() {
+            write(seeds.join(target), &format!("{subject:?}"), &behind(index as u8, 400))?;
+        }
+    }
+    for (target, subjects) in [("pages", runs::PAGES), ("ids", runs::IDS)] {
+        for (index, subject) in subjects.iter().enumerate() {
+            write(seeds.join(target), &format!("{subject:?}"), &behind(index as u8, 400))?;
+        }
     }
     for number in 0..4 {
         write(seeds.join("layouts"), &format!("numbers_{number}"), &behind(number, 18))?;

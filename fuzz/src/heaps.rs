@@ -15,8 +15,8 @@ use std::ptr::NonNull;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use forge_alloc::{
-    BestFit, ByteAllocator, FirstFit, FreeListHeap, HeapError, NonZeroLayout, Region, SlabByteAllocator,
-    SlabHeap, Tlsf, TlsfByteAllocator,
+    BestFit, BuddyByteAllocator, ByteAllocator, FirstFit, FreeListHeap, HeapError, NonZeroLayout, Region,
+    SlabByteAllocator, SlabHeap, Tlsf, TlsfByteAllocator,
 };
 use forge_trace::Op;
 
@@ -29,7 +29,7 @@ const MEMORY: usize = 48 << 10;
 const REGIONS: usize = 4;
 
 /// The heap that a history is run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Arbitrary)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "each name is the heap that it stands for")]
 pub enum Subject {
     Tlsf,
@@ -39,18 +39,21 @@ pub enum Subject {
     Slab,
     SlabSmall,
     SlabOverFreeList,
+    Buddy,
+    BuddyOfLines,
 }
 
-/// Every subject.
-pub const SUBJECTS: [Subject; 7] = [
-    Subject::Tlsf,
-    Subject::TlsfTiny,
-    Subject::FirstFit,
-    Subject::BestFit,
-    Subject::Slab,
-    Subject::SlabSmall,
-    Subject::SlabOverFreeList,
-];
+/// The heaps with two levels of segregated lists.
+pub const TLSF: [Subject; 2] = [Subject::Tlsf, Subject::TlsfTiny];
+
+/// The heaps with one list by address.
+pub const FREE_LIST: [Subject; 2] = [Subject::FirstFit, Subject::BestFit];
+
+/// The slab heaps, by what they are over.
+pub const SLAB_HEAP: [Subject; 3] = [Subject::Slab, Subject::SlabSmall, Subject::SlabOverFreeList];
+
+/// The buddy heaps, by their smallest block.
+pub const BUDDY: [Subject; 2] = [Subject::Buddy, Subject::BuddyOfLines];
 
 /// A region: a gap and then so many bytes, handed over as a value or as addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Arbitrary)]
@@ -63,8 +66,8 @@ pub struct Cut {
 /// What one input says.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// The heap under test.
-    pub subject: Subject,
+    /// Chooses one of the heaps of a target.
+    pub subject: u8,
     /// The regions that it is handed before the history, in the order of their addresses.
     pub cuts: [Cut; REGIONS],
     /// The history.
@@ -73,22 +76,17 @@ pub struct Plan {
 
 impl<'a> Arbitrary<'a> for Plan {
     fn arbitrary(input: &mut Unstructured<'a>) -> Result<Self> {
-        let subject: u8 = input.arbitrary()?;
-        Ok(Self {
-            subject: SUBJECTS[usize::from(subject) % SUBJECTS.len()],
-            cuts: input.arbitrary()?,
-            ops: history::decode(input)?,
-        })
+        Ok(Self { subject: input.arbitrary()?, cuts: input.arbitrary()?, ops: history::decode(input)? })
     }
 }
 
-/// Runs one input.
+/// Runs one input on one of the `subjects`.
 ///
 /// # Panics
 ///
 /// If a promise is broken.
-pub fn run(plan: &Plan) {
-    match plan.subject {
+pub fn run(plan: &Plan, subjects: &[Subject]) {
+    match subjects[usize::from(plan.subject) % subjects.len()] {
         Subject::Tlsf => plan.play(TlsfByteAllocator::new()),
         Subject::TlsfTiny => plan.play(Tlsf::<3, 4>::new()),
         Subject::FirstFit => plan.play(FreeListHeap::<FirstFit>::new()),
@@ -96,6 +94,8 @@ pub fn run(plan: &Plan) {
         Subject::Slab => plan.play(SlabByteAllocator::new()),
         Subject::SlabSmall => plan.play(SlabHeap::<Tlsf, 2048>::new()),
         Subject::SlabOverFreeList => plan.play(SlabHeap::<_, 2048>::over(FreeListHeap::<FirstFit>::new())),
+        Subject::Buddy => plan.play(BuddyByteAllocator::<16, REGIONS>::new()),
+        Subject::BuddyOfLines => plan.play(BuddyByteAllocator::<64, REGIONS>::new()),
     }
 }
 

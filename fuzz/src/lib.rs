@@ -12,7 +12,8 @@
 //! | [`arenas`] | an arena, its backing, a failing system call, a history | the shadow model of `forge_trace` |
 //! | [`slabs`] | a slab, its policy, a history | the same |
 //! | [`wrappers`] | a layout, two wrappers, a history | the same |
-//! | [`heaps`] | an exclusive heap, its regions, a history | a map of the live blocks |
+//! | [`heaps`], a target for each family | an exclusive heap, its regions, a history | a map of the live blocks |
+//! | [`runs`], as `pages` and as `ids` | an allocator of pages or ids, its ranges, a history | a list of all units |
 //! | [`collections`] | steps of a program that uses a vector and a map | the same steps on the collections of `std` |
 //! | [`traces`] | a file in one of the trace formats | the trace survives being written and read again |
 //! | [`layouts`] | a size, an alignment, a count | the same arithmetic in 128 bits |
@@ -29,6 +30,7 @@ pub mod collections;
 pub mod heaps;
 pub mod history;
 pub mod layouts;
+pub mod runs;
 pub mod slabs;
 pub mod traces;
 pub mod wrappers;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forge_fuzz::{arenas, collections, decode, heaps, layouts, slabs, traces, wrappers};
+use forge_fuzz::{arenas, collections, decode, heaps, layouts, runs, slabs, traces, wrappers};
 
 /// The largest seed in bytes: seeds are read by people, too.
 const LARGEST: usize = 1024;
@@ -34,7 +34,21 @@ fn collections_pass_theirs() {
 
 #[test]
 fn heaps_pass_theirs() {
-    each_seed("heaps", heaps::SUBJECTS.len(), |bytes| heaps::run(&decode(bytes).unwrap()));
+    for (target, subjects) in [
+        ("tlsf", &heaps::TLSF[..]),
+        ("free_list", &heaps::FREE_LIST),
+        ("slab_heap", &heaps::SLAB_HEAP),
+        ("buddy", &heaps::BUDDY),
+    ] {
+        each_seed(target, subjects.len(), |bytes| heaps::run(&decode(bytes).unwrap(), subjects));
+    }
+}
+
+#[test]
+fn pages_and_ids_pass_theirs() {
+    for (target, subjects) in [("pages", runs::PAGES), ("ids", runs::IDS)] {
+        each_seed(target, subjects.len(), |bytes| runs::run(&decode(bytes).unwrap(), &subjects));
+    }
 }
 
 #[test]
