@@ -7,7 +7,6 @@
 //!
 //! The model says which answer is right. Where the order is documented it says which unit, too: the lowest that fits, or the
 //! lowest from the end of the last run on. A buddy system chooses for itself, but may not fail while one of its blocks fits.
-#![allow(unsafe_code)]
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use forge_alloc::{
