@@ -28,6 +28,7 @@
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
 //! | [`GenerationalSlab`], [`BrandedSlab`] | values of one type, named by a [`Handle`] that never dangles | every value | yes | yes |
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
+//! | [`SlabCache`](cache::SlabCache), [`SlabBox`](cache::SlabBox) | an object cache: boxes one pointer wide that find their slab by a mask | every value | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //!
@@ -106,6 +107,7 @@
 extern crate alloc;
 
 mod backing;
+pub mod cache;
 mod forward;
 mod hardening;
 pub mod kernel;

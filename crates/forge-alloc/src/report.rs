@@ -178,6 +178,15 @@ pub(crate) fn fatal_unwinding_lock() -> ! {
     forge_os::fatal(&["forge-alloc: a lock of `lock_api` has panicked inside an allocator"])
 }
 
+/// Ends the process because the owners of an object cache cannot be counted any more: handles were forgotten.
+#[cold]
+#[inline(never)]
+pub(crate) fn fatal_too_many_handles() -> ! {
+    forge_os::fatal(&[
+        "forge-alloc: an object cache has too many handles; look for handles that are forgotten",
+    ])
+}
+
 /// Writes the function that reports one misuse of the block at a pointer.
 macro_rules! fatal {
     ($($(#[$gate:meta])* $name:ident: $misuse:ident, $when:literal;)*) => {$(

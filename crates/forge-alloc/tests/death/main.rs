@@ -6,6 +6,7 @@
 #[allow(dead_code, reason = "the other half is for the tests against the operating system")]
 mod support;
 
+mod cache;
 mod hardened_slab;
 mod hardening;
 mod slab;
