@@ -13,6 +13,7 @@
 //! | [`Slots`](slabs::Slots), [`SizedSlots`](slabs::SizedSlots) | gives back slots of one size, of several sizes |
 //! | [`Owner`](remotes::Owner), [`Remote`](remotes::Remote) | gives back slots from other threads |
 //! | [`Pool`](handles::Pool) | names its values by handles |
+//! | [`Cached`](caches::Cached) | owns its values by boxes |
 //!
 //! # Design
 //!
@@ -30,6 +31,7 @@ use crate::harness::Side;
 pub mod blink;
 pub mod bump_scope;
 pub mod bumpalo;
+pub mod caches;
 pub mod handles;
 pub mod limit;
 pub mod ours;

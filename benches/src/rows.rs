@@ -2,6 +2,7 @@
 
 use crate::harness::Row;
 
+pub mod cache;
 pub mod classes;
 pub mod copies;
 pub mod fresh;
@@ -32,6 +33,7 @@ pub fn all() -> Vec<Row> {
         remotes::rows(),
         handles::rows(),
         hardening::rows(),
+        cache::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

@@ -129,6 +129,10 @@ fn size_classed_inline() -> SizeClassed<InlineBacked<BYTES>, 24> {
     SizeClassed::with_table(inline(), table, 3).unwrap()
 }
 
+fn cache_of<L: cache::locks::LockTrait>() -> cache::SlabCache<Slot, L, { 1 << 14 }, HeapSource> {
+    cache::SlabCache::new_in(HeapSource::new()).unwrap()
+}
+
 fn key() -> SipHashMAC {
     SipHashMAC::with_key([5; 16])
 }
@@ -228,6 +232,10 @@ blocks! {
     extendable_slab_off_slab: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, || OffSlab),
         [moves_alive], growing_slots();
     extendable_slab_tracked: || ExtendableSlab::<Slot, _, _>::on(sim(4096), 21, || Tracked(NoProtection)),
+        [moves_alive], growing_slots();
+    slab_cache: cache_of::<cache::locks::NoLock>, [moves_alive], growing_slots();
+    #[cfg(target_has_atomic = "8")]
+    slab_cache_with_magazines: || cache::Magazines::new(cache_of::<cache::locks::SpinLock>()),
         [moves_alive], growing_slots();
     // The heap of an interpreter, and of 32 bits of addresses, serves hostile requests beyond the primary's capacity.
     #[cfg(all(not(miri), target_pointer_width = "64"))]

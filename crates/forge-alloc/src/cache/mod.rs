@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`SlabCache`] | a handle: makes boxes; the last owner, handle or box, gives the slabs back |
 //! | [`SlabBox`] | an owned value, as [`Box`](https://doc.rust-lang.org/std/boxed/struct.Box.html) |
+//! | `Magazines` | free slots at hand for each thread, without a lock |
 //! | [`SlabSource`] | where slabs come from: [`Hooks`], or any [`RegionSource`](crate::RegionSource) |
 //! | [`locks`] | what guards the slabs: [`SpinLock`](locks::SpinLock), [`NoLock`](locks::NoLock), or one of the program's |
 //! | [`Zeroable`] | types that [`SlabCache::alloc`] can make of zeros |
@@ -32,8 +33,14 @@
 //! # Ok::<(), forge_alloc::cache::SlabError>(())
 //! ```
 
+mod contract;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod depot;
 mod error;
 pub mod locks;
+#[cfg(all(feature = "std", any(unix, windows)))]
+mod magazines;
+mod provision;
 mod root;
 mod slab;
 mod slab_box;
@@ -44,6 +51,8 @@ mod testing;
 mod zeroable;
 
 pub use error::{Result, SlabError};
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub use magazines::Magazines;
 pub use slab_box::SlabBox;
 pub use slab_cache::{CacheStats, SlabCache};
 pub use source::{Hooks, SlabSource};

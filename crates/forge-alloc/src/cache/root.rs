@@ -1,4 +1,4 @@
-//! The root of a cache: the lock, the lists of slabs, and the provider, at the end of the first slab.
+//! The root of a cache: its lock and its lists of slabs, at the end of the first slab.
 //!
 //! ```text
 //!   current --> slab        allocations come from here, and frees into it are only that
@@ -11,7 +11,7 @@
 //!
 //! - (I1) The root exists while `owners > 0`, or a slot is taken. Owners are handles, and calls of the provider that are under
 //!   way.
-//! - (I2) Everything but the lock, the provider and `dispose` is read and written under the lock.
+//! - (I2) Everything but the lock and `dispose` is read and written under the lock.
 //! - (I3) A slab is `current`, or in `empties` exactly if all of its slots are free, or in `partial` exactly if some are; lists
 //!   hold no other. `slabs` counts all, `busy` those that are not in `empties`.
 //! - (I4) `current` is null once there was no owner, from when on nothing is allocated.
@@ -35,14 +35,10 @@
 #![allow(unsafe_code)]
 
 use core::cell::Cell;
-use core::num::NonZeroUsize;
 use core::ptr::{self, NonNull};
 
-use forge_alloc_core::{NonZeroLayout, Region, align_down};
-
 use super::locks::LockTrait;
-use super::slab::{Home, Shape, Slab};
-use super::source::SlabSource;
+use super::slab::{Home, Slab};
 use super::{Result, SlabError};
 use crate::report;
 
@@ -64,196 +60,45 @@ pub(super) struct Root<L> {
     keep: Cell<u32>,
 }
 
-/// A root and the provider of its slabs.
-#[repr(C)]
-struct Whole<L, S> {
-    root: Root<L>,
-    source: S,
-}
-
-/// How slots of `T` lie in slabs of `SLAB_SIZE` bytes.
-pub(super) struct Plan<T, L, S, const SLAB_SIZE: usize>(core::marker::PhantomData<(T, L, S)>);
-
-impl<T, L, S, const SLAB_SIZE: usize> Plan<T, L, S, SLAB_SIZE> {
-    /// Where the root lies in the first slab.
-    const ROOT: usize = {
-        assert!(
-            SLAB_SIZE.is_power_of_two(),
-            "SLAB_SIZE must be a power of two: a box finds its slab by a mask"
-        );
-        assert!(SLAB_SIZE <= 1 << 30, "SLAB_SIZE must be at most 1 GiB: a slot is named by 32 bits");
-        assert!(
-            cfg!(loom) || size_of::<L>() <= 16,
-            "a lock must be at most 16 bytes: it lies in the first slab"
-        );
-        assert!(
-            size_of::<Slab>() + size_of::<Whole<L, S>>() <= SLAB_SIZE
-                && align_of::<Whole<L, S>>() <= SLAB_SIZE,
-            "SLAB_SIZE is too small for the lock, the lists and the provider"
-        );
-        let align = align_of::<Whole<L, S>>();
-        // A line of its own, so that threads at the lock do not slow down those at the last slot.
-        let align = if SLAB_SIZE >= 1024 && align < 64 { 64 } else { align };
-        align_down(SLAB_SIZE - size_of::<Whole<L, S>>(), align)
-    };
-
-    /// The slots of the first slab.
-    pub(super) const FIRST: Shape =
-        Self::enough(Shape::new(size_of::<T>(), align_of::<T>(), SLAB_SIZE, Self::ROOT));
-    /// The slots of every other slab.
-    pub(super) const OTHER: Shape =
-        Self::enough(Shape::new(size_of::<T>(), align_of::<T>(), SLAB_SIZE, SLAB_SIZE));
-
-    const LAYOUT: Option<NonZeroLayout> = match NonZeroUsize::new(SLAB_SIZE) {
-        Some(size) => match NonZeroLayout::new(size, size) {
-            Ok(layout) => Some(layout),
-            Err(_) => None,
-        },
-        None => None,
-    };
-
-    const fn enough(shape: Shape) -> Shape {
-        assert!(
-            shape.capacity >= 2,
-            "SLAB_SIZE is too small: a slab must have room for at least two values of the type"
-        );
-        shape
-    }
-}
-
-/// Returns a region for a slab of `source`.
-///
-/// # Safety
-///
-/// As [`SlabSource::supply`].
-unsafe fn supply<T, L, S: SlabSource, const SLAB_SIZE: usize>(source: &S) -> Result<Region> {
-    let layout = Plan::<T, L, S, SLAB_SIZE>::LAYOUT.ok_or(SlabError::OutOfMemory)?;
-    // SAFETY: the caller's promise.
-    let region = unsafe { source.supply(layout) }?;
-    let (address, len) = (region.base().addr().get(), region.len());
-    let error = if address % SLAB_SIZE != 0 {
-        SlabError::AlignmentMismatch
-    } else if len < SLAB_SIZE || u32::try_from(len - SLAB_SIZE).is_err() {
-        SlabError::FatalError
-    } else {
-        return Ok(region);
-    };
-    // SAFETY: the region was just supplied for this layout and nobody has used it.
-    unsafe { source.take_back(region, layout) };
-    Err(error)
-}
-
-/// Makes a cache with one slab and one owner, and returns its root. O(slots).
-pub(super) fn create<T, L: LockTrait, S: SlabSource, const SLAB_SIZE: usize>(
-    source: S,
-) -> Result<NonNull<Root<L>>> {
-    // SAFETY: the source is dropped with the root, after all of its regions were taken back.
-    let region = unsafe { supply::<T, L, S, SLAB_SIZE>(&source) }?;
-    // SAFETY: the slab is as large as that (see `Plan::ROOT`).
-    let whole = unsafe { region.base().add(Plan::<T, L, S, SLAB_SIZE>::ROOT) }.cast::<Whole<L, S>>();
-    let root = whole.cast::<Root<L>>();
-    // SAFETY: the region was checked, and is used for nothing but the slab, and the root behind the last slot (I5).
-    let slab =
-        unsafe { Home::<SLAB_SIZE>::prepare(region, Plan::<T, L, S, SLAB_SIZE>::FIRST, 0, root.cast()) };
-    let value = Whole {
-        root: Root {
+impl<L: LockTrait> Root<L> {
+    /// Returns the root of a cache of one slab and one owner, which `dispose` gives back, or one of its slabs. O(1).
+    pub(super) fn new<const SLAB_SIZE: usize>(
+        first: Home<SLAB_SIZE>,
+        dispose: unsafe fn(NonNull<u8>, *mut Slab),
+    ) -> Self {
+        Self {
             lock: L::init(),
-            current: Cell::new(slab.as_ptr()),
+            current: Cell::new(first.as_ptr()),
             partial: Cell::new(ptr::null_mut()),
             empties: Cell::new(ptr::null_mut()),
-            dispose: dispose::<T, L, S, SLAB_SIZE>,
+            dispose,
             owners: Cell::new(1),
             slabs: Cell::new(1),
             busy: Cell::new(1),
             requests: Cell::new(1),
             keep: Cell::new(1),
-        },
-        source,
-    };
-    // SAFETY: the place is inside of the region, behind the slots, and aligned.
-    unsafe { whole.write(value) };
-    Ok(root)
-}
-
-/// Takes a slot, of a new slab if need be. O(1), and a call of the provider with no lock held.
-///
-/// # Safety
-///
-/// The root is that of a cache of these types, and one of its owners is the caller's.
-#[cold]
-#[inline(never)]
-pub(super) unsafe fn grow<T, L: LockTrait, S: SlabSource, const SLAB_SIZE: usize>(
-    root: NonNull<Root<L>>,
-) -> Result<NonNull<u8>> {
-    loop {
-        // SAFETY: the caller's promises.
-        let (grown, slot) = unsafe {
-            let grown = add_slab::<T, L, S, SLAB_SIZE>(root);
-            // Others may have given slots back, or taken the new slab, while the lock was free.
-            (grown, root.as_ref().take::<SLAB_SIZE>())
-        };
-        match slot {
-            Some(slot) => return Ok(slot),
-            None => grown?,
         }
     }
-}
 
-/// Adds a spare. O(slots), and a call of the provider with no lock held.
-///
-/// # Safety
-///
-/// As [`grow`].
-pub(super) unsafe fn add_slab<T, L: LockTrait, S: SlabSource, const SLAB_SIZE: usize>(
-    root: NonNull<Root<L>>,
-) -> Result<()> {
-    // SAFETY: the root is the start of a whole one of these types, by the caller's promise, and an owner keeps it. The region
-    // was checked, and is used for nothing but the slab.
-    unsafe {
-        let lists = root.as_ref();
-        let number = {
-            let _held = lists.lock.lock();
-            lists.requests.replace(lists.requests.get().wrapping_add(1))
-        };
-        let region = supply::<T, L, S, SLAB_SIZE>(&(*root.cast::<Whole<L, S>>().as_ptr()).source)?;
-        let slab = Home::<SLAB_SIZE>::prepare(region, Plan::<T, L, S, SLAB_SIZE>::OTHER, number, root.cast());
-        let _held = lists.lock.lock();
-        slab.link(&lists.empties);
-        lists.slabs.set(lists.slabs.get() + 1);
-        Ok(())
+    /// Returns the first of the slabs that are empty. O(1). By whoever has the cache for itself.
+    pub(super) fn first_empty<const SLAB_SIZE: usize>(&self) -> Option<Home<SLAB_SIZE>> {
+        // SAFETY: lists hold slabs that exist (I3).
+        unsafe { Home::at(self.empties.get()) }
     }
-}
 
-/// Gives `slab` back to the provider, or all of the cache if it is null.
-///
-/// # Safety
-///
-/// `root` is that of a cache of these types, and exists. The slab is not the first, and in no list; for all of the cache, all
-/// slabs but `current`, which is null, are in `empties`. Nobody else uses the slab, or the cache.
-unsafe fn dispose<T, L, S: SlabSource, const SLAB_SIZE: usize>(root: NonNull<u8>, slab: *mut Slab) {
-    let whole = root.cast::<Whole<L, S>>();
-    let Some(layout) = Plan::<T, L, S, SLAB_SIZE>::LAYOUT else { return };
-    // SAFETY: regions are given back whole and once, after their slabs were dismantled, which nobody uses. The provider and
-    // the lock are moved out or dropped once, with the first slab, and the provider goes after all of its regions.
-    unsafe {
-        if let Some(slab) = Home::<SLAB_SIZE>::at(slab) {
-            return (*whole.as_ptr()).source.take_back(slab.dismantle(), layout);
-        }
-        let first = Home::<SLAB_SIZE>::around(root);
-        let mut next = Home::<SLAB_SIZE>::at((*whole.as_ptr()).root.empties.get());
-        while let Some(slab) = next {
-            next = slab.next();
-            if slab.as_ptr() != first.as_ptr() {
-                (*whole.as_ptr()).source.take_back(slab.dismantle(), layout);
-            }
-        }
-        let source = (&raw const (*whole.as_ptr()).source).read();
-        (&raw mut (*whole.as_ptr()).root.lock).drop_in_place();
-        source.take_back(first.dismantle(), layout);
+    /// Counts a request for a slab, and returns its number. O(1).
+    pub(super) fn announce(&self) -> u32 {
+        let _held = self.lock.lock();
+        self.requests.replace(self.requests.get().wrapping_add(1))
     }
-}
 
-impl<L: LockTrait> Root<L> {
+    /// Adds an empty slab. O(1).
+    pub(super) fn add<const SLAB_SIZE: usize>(&self, slab: Home<SLAB_SIZE>) {
+        let _held = self.lock.lock();
+        slab.link(&self.empties);
+        self.slabs.set(self.slabs.get() + 1);
+    }
+
     /// Takes a slot, if there is one. O(1).
     #[inline(always)]
     pub(super) fn take<const SLAB_SIZE: usize>(&self) -> Option<NonNull<u8>> {
@@ -261,11 +106,24 @@ impl<L: LockTrait> Root<L> {
         self.pop::<SLAB_SIZE>()
     }
 
+    /// Takes as many slots as there are places, or as are free, the one freed last first. O(places).
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(super) fn take_some<const SLAB_SIZE: usize>(&self, places: &mut [Option<NonNull<u8>>]) {
+        let _held = self.lock.lock();
+        for place in places {
+            *place = self.pop::<SLAB_SIZE>();
+            if place.is_none() {
+                return;
+            }
+        }
+    }
+
     /// Takes a slot. Under the lock.
     #[inline(always)]
     fn pop<const SLAB_SIZE: usize>(&self) -> Option<NonNull<u8>> {
-        // SAFETY: `current` is null or a slab that exists (I3).
-        let slot = unsafe { Home::<SLAB_SIZE>::at(self.current.get()) }?.pop();
+        debug_assert!(!self.current.get().is_null());
+        // SAFETY: there is an owner, so `current` is a slab that exists (I3, I4).
+        let slot = unsafe { Home::<SLAB_SIZE>::of(self.current.get()) }.pop();
         if slot.is_some() { slot } else { self.pop_other::<SLAB_SIZE>() }
     }
 
@@ -290,6 +148,53 @@ impl<L: LockTrait> Root<L> {
         };
         self.current.set(slab.as_ptr());
         slab.pop()
+    }
+
+    /// Puts a slot back if that moves its slab to no other list, and returns whether. O(1). Under the lock.
+    ///
+    /// # Safety
+    ///
+    /// As [`give`].
+    #[inline(always)]
+    unsafe fn push_usual<const SLAB_SIZE: usize>(&self, slab: Home<SLAB_SIZE>, slot: NonNull<u8>) -> bool {
+        let free = slab.free();
+        // Not the first slot to come back to this slab, and not the last one; or it is `current`, where that is the same.
+        let usual = free.wrapping_sub(1) < slab.capacity().wrapping_sub(2)
+            || (free < slab.capacity() && slab.as_ptr() == self.current.get());
+        if usual {
+            // SAFETY: the caller's promise.
+            unsafe { slab.push(slot) };
+        }
+        usual
+    }
+
+    /// Puts a slot back to a slab that was full, or is empty then, and is not `current`; returns whether it is empty. O(1).
+    /// Under the lock.
+    ///
+    /// # Safety
+    ///
+    /// As [`give`].
+    #[cold]
+    #[inline(never)]
+    unsafe fn push_first_or_last<const SLAB_SIZE: usize>(
+        &self,
+        slab: Home<SLAB_SIZE>,
+        slot: NonNull<u8>,
+    ) -> bool {
+        let free = slab.free();
+        if free >= slab.capacity() {
+            report::fatal_double_free(slot);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { slab.push(slot) };
+        if free == 0 {
+            slab.link(&self.partial);
+            return false;
+        }
+        slab.unlink(&self.partial);
+        slab.link(&self.empties);
+        self.busy.set(self.busy.get() - 1);
+        true
     }
 
     /// Adds an owner.
@@ -386,47 +291,35 @@ pub(super) unsafe fn give<L: LockTrait, const SLAB_SIZE: usize>(slot: NonNull<u8
         let slab = Home::<SLAB_SIZE>::around(slot);
         let root = slab.root().cast::<Root<L>>();
         let held = root.as_ref().lock.lock();
-        let free = slab.free();
-        // Not the first slot to come back to this slab, and not the last one; or it is `current`, where that is the same.
-        let usual = free.wrapping_sub(1) < slab.capacity().wrapping_sub(2);
-        if usual || (free < slab.capacity() && slab.as_ptr() == root.as_ref().current.get()) {
-            slab.push(slot);
+        if root.as_ref().push_usual(slab, slot) {
             drop(held);
-        } else {
-            give_first_or_last::<L, SLAB_SIZE>(slab, root, slot, held);
+        } else if root.as_ref().push_first_or_last(slab, slot) {
+            settle::<L, SLAB_SIZE>(root, held, false);
         }
     }
 }
 
-/// Gives a slot back to a slab that was full, or is empty then, and is not `current`.
+/// Gives slots of one cache back. O(slots), under the lock.
 ///
 /// # Safety
 ///
-/// As [`give`]; the lock is held.
-#[cold]
-#[inline(never)]
-unsafe fn give_first_or_last<L: LockTrait, const SLAB_SIZE: usize>(
-    slab: Home<SLAB_SIZE>,
+/// As [`give`], for each of the slots; they are distinct, and one of the owners is the caller's.
+#[cfg(all(feature = "std", any(unix, windows)))]
+pub(super) unsafe fn give_some<L: LockTrait, const SLAB_SIZE: usize>(
     root: NonNull<Root<L>>,
-    slot: NonNull<u8>,
-    held: L::Guard<'_>,
+    slots: impl Iterator<Item = NonNull<u8>>,
 ) {
-    let free = slab.free();
-    if free >= slab.capacity() {
-        report::fatal_double_free(slot);
-    }
-    // SAFETY: the caller's promise; the lock is held.
+    // SAFETY: the caller's promises; the owner keeps the root.
     unsafe {
-        slab.push(slot);
-        let lists = root.as_ref();
-        if free == 0 {
-            slab.link(&lists.partial);
-            return drop(held);
+        let held = root.as_ref().lock.lock();
+        let mut emptied = false;
+        for slot in slots {
+            let slab = Home::<SLAB_SIZE>::around(slot);
+            emptied |= !root.as_ref().push_usual(slab, slot) && root.as_ref().push_first_or_last(slab, slot);
         }
-        slab.unlink(&lists.partial);
-        slab.link(&lists.empties);
-        lists.busy.set(lists.busy.get() - 1);
-        settle::<L, SLAB_SIZE>(root, held, false);
+        if emptied {
+            settle::<L, SLAB_SIZE>(root, held, false);
+        }
     }
 }
 

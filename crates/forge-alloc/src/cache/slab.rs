@@ -196,6 +196,17 @@ impl<const SLAB_SIZE: usize> Home<SLAB_SIZE> {
         NonNull::new(slab).map(Self)
     }
 
+    /// Returns the slab whose header is at `slab`. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The slab exists, and the pointer is that of a [`Home`].
+    #[inline(always)]
+    pub(super) unsafe fn of(slab: *mut Slab) -> Self {
+        // SAFETY: no slab is at null.
+        Self(unsafe { NonNull::new_unchecked(slab) })
+    }
+
     #[inline(always)]
     fn header(&self) -> &Slab {
         // SAFETY: the slab exists (I1).

@@ -30,7 +30,8 @@ use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use super::locks::{DefaultLock, LockTrait, NoLock};
-use super::root::{self, Plan, Root};
+use super::provision::{self, Plan};
+use super::root::{self, Root};
 use super::source::{Hooks, SlabSource};
 use super::{Result, SlabBox, SlabError, Zeroable};
 use crate::report;
@@ -120,7 +121,7 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource + Send + Sync + 'sta
 impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLAB_SIZE, S> {
     /// Returns a cache whose boxes may end where `source` may be called and dropped, after any lifetime in it.
     fn over(source: S) -> Result<Self> {
-        Ok(Self { root: root::create::<T, L, S, SLAB_SIZE>(source)?, owns: PhantomData })
+        Ok(Self { root: provision::create::<T, L, S, SLAB_SIZE>(source)?, owns: PhantomData })
     }
 
     #[inline(always)]
@@ -129,8 +130,9 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLA
         unsafe { self.root.as_ref() }
     }
 
-    #[cfg(test)]
-    pub(super) fn root_for_tests(&self) -> NonNull<Root<L>> {
+    /// Returns where the root is, for parts of this room.
+    #[inline(always)]
+    pub(super) fn root_pointer(&self) -> NonNull<Root<L>> {
         self.root
     }
 
@@ -140,7 +142,7 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLA
         match self.root().take::<SLAB_SIZE>() {
             Some(slot) => Ok(slot.cast()),
             // SAFETY: the root is one of these types, and this handle an owner (I1).
-            None => Ok(unsafe { root::grow::<T, L, S, SLAB_SIZE>(self.root) }?.cast()),
+            None => Ok(unsafe { provision::grow::<T, L, S, SLAB_SIZE>(self.root) }?.cast()),
         }
     }
 
@@ -256,7 +258,7 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLA
         self.root().keep_at_least(u32::try_from(wanted).map_err(|_| SlabError::OutOfMemory)?);
         while self.root().count::<SLAB_SIZE>().free < objects {
             // SAFETY: the root is one of these types, and this handle an owner (I1).
-            unsafe { root::add_slab::<T, L, S, SLAB_SIZE>(self.root) }?;
+            unsafe { provision::add_slab::<T, L, S, SLAB_SIZE>(self.root) }?;
         }
         Ok(())
     }

@@ -106,7 +106,7 @@ fn handles_are_counted_up_to_a_limit_that_does_not_wrap() {
     let (provider, ledger) = Provider::new();
     let cache = Cache::new_in(provider).unwrap();
     // SAFETY: the root of a handle exists.
-    let owners = unsafe { &cache.root_for_tests().as_ref().owners };
+    let owners = unsafe { &cache.root_pointer().as_ref().owners };
     owners.set(MOST_OWNERS - 1);
     let last = cache.try_clone().unwrap();
     assert_eq!(cache.try_clone().err(), Some(SlabError::FatalError));

@@ -60,7 +60,7 @@ mod contract;
 mod depot;
 mod directory;
 mod exchange;
-mod magazine;
+pub(crate) mod magazine;
 mod pool;
 mod segment;
 mod segment_map;
