@@ -15,18 +15,20 @@ use forge_alloc::{Allocator, ArenaPool, Deallocator, HeapBytes, NonZeroLayout, S
 
 use crate::contestants::bump_scope::{Bytes, Down, Scoped};
 use crate::contestants::bumpalo::Bumpalo;
+use crate::contestants::caches::{self, Cached};
 use crate::contestants::handles::{self, Pool};
 use crate::contestants::limit::Limit;
 use crate::contestants::ours::{Fixed, Growing, SharedFixed};
 use crate::contestants::reference::{Reference, ReferenceShared};
 use crate::contestants::remotes::{self, Owner, Remote};
 use crate::contestants::slabs::{
-    self, Classes, FineClasses, FreePointers, Mimalloc, OffSlots, Plain, ReferenceClasses, ReferenceGrowing,
-    ReferenceSigned, ReferenceSlab, Signed, SizedSlots, Slots, UncheckedClasses, UncheckedPointers, Watched,
-    hardened,
+    self, Classes, FineClasses, FreePointers, Mimalloc, Object, OffSlots, Plain, ReferenceClasses,
+    ReferenceGrowing, ReferenceSigned, ReferenceSlab, Signed, SizedSlots, Slots, UncheckedClasses,
+    UncheckedPointers, Watched, hardened,
 };
 use crate::contestants::{Arena, Blocks, Copies, Put, PutWide, Scopes, Shared, SharedBatch, Wide};
 use crate::harness::Side;
+use crate::rows::cache::make_and_drop;
 use crate::rows::handles::{filled, insert_and_remove, look_up};
 use crate::rows::remotes::{Parcel, Trade, give};
 use crate::rows::slabs::take_and_give;
@@ -149,6 +151,12 @@ pub fn all() -> Vec<Probe> {
         owner_of::<remotes::Queue>(),
         owner_of::<Mimalloc>(),
         owner_of::<remotes::Chains>(),
+        boxed_pair::<caches::Local<_>>(),
+        boxed_pair::<caches::Spin<_>>(),
+        boxed_pair::<caches::Fronted<_>>(),
+        boxed_pair::<caches::Mi<_>>(),
+        boxed_pair::<caches::ReferenceLocal<_>>(),
+        boxed_pair::<caches::ReferenceSpin<_>>(),
         named_pair::<handles::Ours>(),
         named_pair::<handles::SlotMap>(),
         named_pair::<handles::Thunderdome>(),
@@ -360,6 +368,15 @@ fn give_all<R: Remote>(remote: &mut R, parcel: &Parcel) -> Duration {
     // SAFETY: the callers pass what was taken, once.
     unsafe { give(remote, parcel) };
     Duration::ZERO
+}
+
+/// Makes a box and drops it.
+fn boxed_pair<C: Cached<Object>>() -> Probe {
+    probe("object cache pair", C::NAME, C::SIDE, || {
+        let mut cache = C::open(64);
+        make_and_drop(&mut cache, 64);
+        counted(|| make_and_drop(&mut cache, OPERATIONS as usize));
+    })
 }
 
 /// Inserts a value and removes it by its handle.

@@ -30,6 +30,7 @@
 //! | `GuardedSlab` | a slab whose every block ends at a page that faults | every block | yes | no |
 //! | [`SlabCache`](cache::SlabCache), [`SlabBox`](cache::SlabBox) | an object cache: boxes one pointer wide that find their slab by a mask | every value | yes | yes |
 //! | `Magazines` | an object cache with free slots at hand for each thread, without a lock | every value | yes | no |
+//! | [`ObjectCache`](cache::ObjectCache) | objects that keep their construction from one use to the next | every object | yes | yes |
 //! | [`ArenaPool`] | bump arenas that stay warm between uses | - | - | `alloc` |
 //! | [`WithFallback`] | a primary, and a secondary for what the primary refuses | as the half that owns it | as both halves | yes |
 //!

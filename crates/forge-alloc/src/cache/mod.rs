@@ -15,6 +15,7 @@
 //! | [`SlabCache`] | a handle: makes boxes; the last owner, handle or box, gives the slabs back |
 //! | [`SlabBox`] | an owned value, as [`Box`](https://doc.rust-lang.org/std/boxed/struct.Box.html) |
 //! | `Magazines` | free slots at hand for each thread, without a lock |
+//! | [`ObjectCache`] | objects that keep their construction from one use to the next |
 //! | [`SlabSource`] | where slabs come from: [`Hooks`], or any [`RegionSource`](crate::RegionSource) |
 //! | [`locks`] | what guards the slabs: [`SpinLock`](locks::SpinLock), [`NoLock`](locks::NoLock), or one of the program's |
 //! | [`Zeroable`] | types that [`SlabCache::alloc`] can make of zeros |
@@ -40,6 +41,7 @@ mod error;
 pub mod locks;
 #[cfg(all(feature = "std", any(unix, windows)))]
 mod magazines;
+mod object_cache;
 mod provision;
 mod root;
 mod slab;
@@ -53,6 +55,7 @@ mod zeroable;
 pub use error::{Result, SlabError};
 #[cfg(all(feature = "std", any(unix, windows)))]
 pub use magazines::Magazines;
+pub use object_cache::{Kept, Object, ObjectCache};
 pub use slab_box::SlabBox;
 pub use slab_cache::{CacheStats, SlabCache};
 pub use source::{Hooks, SlabSource};

@@ -267,7 +267,7 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLA
     /// provider.
     pub fn shrink(&self) {
         // SAFETY: this handle is an owner (I1).
-        unsafe { root::shrink::<L, SLAB_SIZE>(self.root) };
+        unsafe { root::shrink::<L, SLAB_SIZE>(self.root_pointer()) };
     }
 
     /// Returns what the cache holds. O(slabs with free slots).
@@ -313,7 +313,7 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> Clone for SlabCache
 impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> Drop for SlabCache<T, L, SLAB_SIZE, S> {
     fn drop(&mut self) {
         // SAFETY: this handle is an owner (I1), and ends.
-        unsafe { root::leave::<L, SLAB_SIZE>(self.root) };
+        unsafe { root::leave::<L, SLAB_SIZE>(self.root_pointer()) };
     }
 }
 

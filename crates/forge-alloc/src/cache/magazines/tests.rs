@@ -10,10 +10,11 @@ use crate::{AllocError, HeapSource};
 fn a_pair_in_the_steady_state_leaves_the_cache_alone() {
     let (provider, ledger) = Provider::new();
     let front = Magazines::new(SlabCache::<[u64; 8], NoLock, 1024, _>::new_in(provider).unwrap());
-    let kept: Vec<_> = (0..200).map(|n| front.insert([n; 8]).unwrap()).collect();
+    const COUNT: u64 = if cfg!(miri) { 20 } else { 1000 };
+    let kept: Vec<_> = (0..COUNT / 5).map(|n| front.insert([n; 8]).unwrap()).collect();
     drop(front.insert([1; 8]).unwrap());
     let before = (ledger.requests(), front.stats());
-    for n in 0..1000 {
+    for n in 0..COUNT {
         assert_eq!(front.insert([n; 8]).unwrap()[7], n);
     }
     assert_eq!((ledger.requests(), front.stats()), before);
@@ -25,7 +26,7 @@ fn slots_at_hand_go_back_with_the_front_or_when_told() {
     let (provider, ledger) = Provider::new();
     let cache = SlabCache::<[u64; 8], NoLock, 1024, _>::new_in(provider).unwrap();
     let mut front = Magazines::new(cache.clone());
-    drop((0..300).map(|n| front.insert([n; 8]).unwrap()).collect::<Vec<_>>());
+    drop((0..if cfg!(miri) { 130 } else { 300 }).map(|n| front.insert([n; 8]).unwrap()).collect::<Vec<_>>());
     assert!(front.stats().live > 0, "some are at hand");
     front.shrink();
     assert_eq!(front.stats().live, 0);
@@ -41,14 +42,14 @@ fn slots_at_hand_go_back_with_the_front_or_when_told() {
 
 #[test]
 fn a_burst_goes_through_the_depot_and_what_does_not_fit_to_the_slabs() {
-    const COUNT: u64 = 1000;
+    const COUNT: u64 = if cfg!(miri) { 160 } else { 1000 };
+    const PASSES: usize = if cfg!(miri) { 1 } else { 3 };
     let (provider, _) = Provider::new();
     let cache = SlabCache::<[u64; 8], NoLock, 1024, _>::new_in(provider).unwrap();
-    for (depot, least, most) in
-        [(0, 1, 127), (4, 4 * 64, 4 * 64 + 127), (256, COUNT as usize, COUNT as usize + 64)]
-    {
+    let depots = [(0, 1, 127), (1, 65, 64 + 127), (256, COUNT as usize, COUNT as usize + 64)];
+    for (depot, least, most) in depots.into_iter().skip(usize::from(cfg!(miri))) {
         let front = Magazines::with_depot(cache.clone(), depot);
-        for _ in 0..3 {
+        for _ in 0..PASSES {
             let burst: Vec<_> = (0..COUNT).map(|n| front.insert([n; 8]).unwrap()).collect();
             assert!(burst.iter().zip(0..).all(|(value, n)| value[5] == n));
         }
@@ -74,8 +75,8 @@ fn an_empty_provider_is_an_error_after_the_last_slot() {
 
 #[test]
 fn values_that_change_threads_stay_whole() {
-    const ROUNDS: u64 = if cfg!(miri) { 2 } else { 50 };
-    const COUNT: u64 = if cfg!(miri) { 70 } else { 1000 };
+    const ROUNDS: u64 = if cfg!(miri) { 1 } else { 50 };
+    const COUNT: u64 = if cfg!(miri) { 40 } else { 1000 };
     let (provider, ledger) = Provider::new();
     let front = Magazines::new(SlabCache::<[u64; 2], SpinLock, 1024, _>::new_in(provider).unwrap());
     for _ in 0..ROUNDS {

@@ -7,6 +7,10 @@ use crate::cache::locks::NoLock;
 use crate::cache::testing::{Mood, Provider};
 use crate::cache::{SlabBox, SlabCache, SlabError};
 
+/// How often something is done again, and how many boxes are many.
+const AGAIN: usize = if cfg!(miri) { 5 } else { 100 };
+const MANY: u64 = if cfg!(miri) { 100 } else { 500 };
+
 type Cache = SlabCache<[u64; 8], NoLock, 1024, Provider>;
 
 fn fill(cache: &Cache, count: u64) -> Vec<SlabBox<[u64; 8], NoLock, 1024>> {
@@ -44,12 +48,12 @@ fn a_slab_boundary_does_not_call_the_provider_each_time() {
     let cache = Cache::new_in(provider).unwrap();
     let first = cache.stats().capacity as u64;
     let full = fill(&cache, first);
-    for _ in 0..100 {
+    for _ in 0..AGAIN {
         drop(cache.alloc_value([1; 8]).unwrap());
     }
     assert_eq!(ledger.requests(), 2);
     drop(full);
-    for _ in 0..100 {
+    for _ in 0..AGAIN {
         drop(fill(&cache, first + 1));
     }
     assert_eq!(ledger.requests(), 2);
@@ -59,15 +63,15 @@ fn a_slab_boundary_does_not_call_the_provider_each_time() {
 fn empty_slabs_go_back_but_for_the_spares_and_all_of_them_when_told() {
     let (provider, ledger) = Provider::new();
     let cache = Cache::new_in(provider).unwrap();
-    drop(fill(&cache, 500));
+    drop(fill(&cache, MANY));
     let stats = cache.stats();
     assert!(ledger.balance() <= 3 && stats.slabs as isize == ledger.balance(), "{stats:?}");
     assert_eq!(stats.live, 0);
     cache.shrink();
     assert!(cache.stats().slabs <= 2, "the one in use stays, and the first");
-    cache.reserve(500).unwrap();
+    cache.reserve(MANY as usize).unwrap();
     let requests = ledger.requests();
-    (0..5).for_each(|_| drop(fill(&cache, 500)));
+    (0..3).for_each(|_| drop(fill(&cache, MANY)));
     assert_eq!(ledger.requests(), requests, "reserved slabs stay");
     cache.shrink();
     assert!(ledger.balance() <= 2);
