@@ -48,7 +48,7 @@ unsafe fn system_free(ptr: NonNull<u8>, layout: Layout) -> Result<()> {
 define_allocation_hooks!(system_alloc, system_free);
 
 mod quick_start {
-    use super::attachable_slab_allocator::{SlabCache, locks::SpinLock};
+    use super::attachable_slab_allocator::{Result, SlabCache, locks::SpinLock};
 
     struct MyConfig {
         id: u32,
@@ -132,6 +132,60 @@ fn boxes_that_outlive_every_handle_end_on_other_threads() {
         drop(mine);
         assert_eq!(there.join().unwrap(), 0);
         assert_eq!(count(1024, 0), 0);
+    }
+}
+
+/// A page allocator of a kernel as the provider: pages of memory that it was given by address.
+#[cfg(not(miri))]
+mod pages {
+    use std::sync::Mutex;
+
+    use forge_alloc::cache::{SlabCache, locks::SpinLock};
+    use forge_alloc::kernel::{BaseAllocator, BitmapPageAllocator, PageAllocator};
+    use forge_alloc::{AllocError, NonZeroLayout, Region, RegionSource};
+
+    const PAGE: usize = 4096;
+    const PAGES: usize = 64;
+
+    #[repr(align(4096))]
+    struct Memory([u8; PAGE * PAGES]);
+
+    struct Pages(Mutex<BitmapPageAllocator<PAGE>>);
+
+    // SAFETY: a region is a run of pages that the allocator hands out once, in memory that is never freed.
+    unsafe impl RegionSource for Pages {
+        unsafe fn request(&self, layout: NonZeroLayout) -> Result<Region, AllocError> {
+            let (size, align) = (layout.size().get(), layout.align().get());
+            let start = self
+                .0
+                .lock()
+                .unwrap()
+                .alloc_pages(size.div_ceil(PAGE), align.max(PAGE))
+                .map_err(|_| AllocError)?;
+            // SAFETY: the pages are this region's alone until they are released.
+            unsafe { Region::from_addresses(start, size) }.ok_or(AllocError)
+        }
+
+        unsafe fn release(&self, region: Region, layout: NonZeroLayout) {
+            let pages = layout.size().get().div_ceil(PAGE);
+            self.0.lock().unwrap().dealloc_pages(region.base().addr().get(), pages);
+        }
+    }
+
+    #[test]
+    fn slabs_are_pages_of_a_page_allocator() {
+        let memory: &'static mut Memory = Box::leak(Box::new(Memory([0; PAGE * PAGES])));
+        let mut pages = BitmapPageAllocator::new();
+        // SAFETY: the memory is the allocator's alone from now on.
+        unsafe { pages.init(memory.0.as_mut_ptr().expose_provenance(), PAGE * PAGES) };
+        // By reference: the provider lies in the first slab, and this one is larger than half of it.
+        let pages: &'static Pages = Box::leak(Box::new(Pages(Mutex::new(pages))));
+        let cache = SlabCache::<[u64; 8], SpinLock, 16384, _>::new_in(pages).unwrap();
+        for _ in 0..3 {
+            let boxes: Vec<_> = core::iter::from_fn(|| cache.alloc_value([7; 8]).ok()).collect();
+            assert!(boxes.len() > 15 * 240 && boxes.iter().all(|value| **value == [7; 8]));
+        }
+        assert_eq!(cache.stats().live, 0);
     }
 }
 

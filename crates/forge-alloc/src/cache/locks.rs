@@ -58,6 +58,18 @@ pub type DefaultLock = NoLock;
 
 /// A lock of at most 16 bytes that its guard gives back.
 ///
+/// ```compile_fail,E0200
+/// use forge_alloc::cache::locks::LockTrait;
+/// struct Nothing;
+/// impl LockTrait for Nothing {
+///     type Guard<'a> = ();
+///     fn lock(&self) {}
+///     fn init() -> Self {
+///         Self
+///     }
+/// }
+/// ```
+///
 /// # Safety
 ///
 /// - While a guard exists, no other thread, and nothing that interrupts this one, gets a guard of the same lock, if it can
@@ -100,6 +112,11 @@ unsafe impl LockTrait for SpinLock {
 /// ```compile_fail,E0277
 /// fn shared<T: Send>() {}
 /// shared::<forge_alloc::cache::SlabCache<u64, forge_alloc::cache::locks::NoLock>>();
+/// ```
+///
+/// ```compile_fail,E0277
+/// fn shared<T: Sync>() {}
+/// shared::<forge_alloc::cache::SlabBox<u64, forge_alloc::cache::locks::NoLock>>();
 /// ```
 #[derive(Debug, Default)]
 pub struct NoLock {

@@ -65,6 +65,20 @@ use crate::report;
 /// use forge_alloc::{HeapSource, cache::{SlabCache, locks::NoLock}};
 /// let cache = SlabCache::<[u64; 64], NoLock, 1024, _>::new_local_in(HeapSource::new());
 /// ```
+///
+/// ```compile_fail,E0080
+/// use forge_alloc::{HeapSource, cache::{SlabCache, locks::LockTrait}};
+/// struct Wide([u64; 3]);
+/// // SAFETY: not looked at; the lock is too wide for a root.
+/// unsafe impl LockTrait for Wide {
+///     type Guard<'a> = ();
+///     fn lock(&self) {}
+///     fn init() -> Self {
+///         Self([0; 3])
+///     }
+/// }
+/// let cache = SlabCache::<u64, Wide, 4096, _>::new_in(HeapSource::new());
+/// ```
 pub struct SlabCache<T, L: LockTrait = DefaultLock, const SLAB_SIZE: usize = 4096, S: SlabSource = Hooks> {
     root: NonNull<Root<L>>,
     owns: PhantomData<(T, S)>,

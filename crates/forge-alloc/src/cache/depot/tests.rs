@@ -8,7 +8,7 @@ use crate::layout::slab::extendable::magazine::Magazine;
 /// Puts a bundle of one slot with this address, if there is a place.
 fn put(depot: &Depot<NoLock>, thread: usize, address: usize) -> bool {
     let magazine = Magazine::new();
-    magazine.push(NonNull::without_provenance(address.try_into().unwrap()));
+    magazine.push(NonNull::new(core::ptr::without_provenance_mut(address)).unwrap());
     depot.put(thread, |bundle| magazine.move_oldest(1, bundle))
 }
 
