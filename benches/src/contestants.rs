@@ -14,6 +14,8 @@
 //! | [`Owner`](remotes::Owner), [`Remote`](remotes::Remote) | gives back slots from other threads |
 //! | [`Pool`](handles::Pool) | names its values by handles |
 //! | [`Cached`](caches::Cached) | owns its values by boxes |
+//! | [`Heap`](heaps::Heap) | serves blocks of any layout from one region |
+//! | [`Numbers`](numbers::Numbers) | hands out pages or ids, one at a time or in a row |
 //!
 //! # Design
 //!
@@ -33,7 +35,9 @@ pub mod bump_scope;
 pub mod bumpalo;
 pub mod caches;
 pub mod handles;
+pub mod heaps;
 pub mod limit;
+pub mod numbers;
 pub mod ours;
 pub mod reference;
 pub mod remotes;

@@ -85,13 +85,23 @@ pub enum Statistic {
     Minimum,
     /// The middle one, where the shortest is a lucky schedule: rows of several threads.
     Median,
+    /// The only one, which is no time but a [`figure`], the same in every round; less is better.
+    Figure,
+}
+
+/// How many operations a row about a figure has: the resolution of the figure.
+pub const FIGURE_PARTS: u64 = 1_000_000;
+
+/// Returns a figure in the form of a sample of [`FIGURE_PARTS`] operations.
+pub fn figure(value: f64) -> Duration {
+    Duration::from_nanos((value * FIGURE_PARTS as f64) as u64)
 }
 
 impl Statistic {
     /// Returns the statistic's value.
     pub fn of(self, summary: &Summary) -> f64 {
         match self {
-            Self::Minimum => summary.minimum,
+            Self::Minimum | Self::Figure => summary.minimum,
             Self::Median => summary.median,
         }
     }
@@ -188,11 +198,15 @@ pub fn measure(row: &Row, rounds: Rounds) -> Outcome {
     let mut contestants = (row.contestants)();
     let checks: Vec<_> = contestants.iter_mut().map(Contestant::check).collect();
     let mut series: Vec<_> = contestants.iter().map(|_| Series::default()).collect();
-    let start = Instant::now();
-    each_passing(&mut contestants, &checks, |_, contestant| {
-        contestant.sample();
-    });
-    let rounds = number_of_rounds(rounds, start.elapsed());
+    let rounds = if row.statistic == Statistic::Figure {
+        1
+    } else {
+        let start = Instant::now();
+        each_passing(&mut contestants, &checks, |_, contestant| {
+            contestant.sample();
+        });
+        number_of_rounds(rounds, start.elapsed())
+    };
     for _ in 0..rounds {
         each_passing(&mut contestants, &checks, |index, contestant| series[index].take(contestant));
     }

@@ -5,6 +5,7 @@
 //!   rows/          one file per workload: the loop that is timed, its check, its contestants
 //!   harness        rounds A B C A B C, repeats of interrupted samples, minimum, median, spread
 //!   threads, ring  a second thread and the road to it, for rows about two
+//!   ticks          a clock for single calls, for rows about latency
 //!   render         the tables, for the terminal and for docs/PERFORMANCE.md
 //!   probes         small loops whose instructions are counted under callgrind
 //!   callgrind      runs a probe under valgrind and reads the total
@@ -38,6 +39,7 @@ pub mod ring;
 pub mod rows;
 pub mod sink;
 pub mod threads;
+pub mod ticks;
 
 /// The compiler that built this package.
 pub const COMPILER: &str = env!("FORGE_BENCHES_RUSTC");

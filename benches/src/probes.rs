@@ -17,7 +17,9 @@ use crate::contestants::bump_scope::{Bytes, Down, Scoped};
 use crate::contestants::bumpalo::Bumpalo;
 use crate::contestants::caches::{self, Cached};
 use crate::contestants::handles::{self, Pool};
+use crate::contestants::heaps::{self, Heap, Region};
 use crate::contestants::limit::Limit;
+use crate::contestants::numbers::{BitmapPages, BuddyFrames, BuddyPages, Hinted, Numbers, PAGES, Runs};
 use crate::contestants::ours::{Fixed, Growing, SharedFixed};
 use crate::contestants::reference::{Reference, ReferenceShared};
 use crate::contestants::remotes::{self, Owner, Remote};
@@ -28,12 +30,17 @@ use crate::contestants::slabs::{
 };
 use crate::contestants::{Arena, Blocks, Copies, Put, PutWide, Scopes, Shared, SharedBatch, Wide};
 use crate::harness::Side;
+use crate::random::Random;
 use crate::rows::cache::make_and_drop;
 use crate::rows::handles::{filled, insert_and_remove, look_up};
+use crate::rows::heaps::{Fill, Population, victims};
+use crate::rows::numbers::{Held, HeldRuns};
 use crate::rows::remotes::{Parcel, Trade, give};
 use crate::rows::slabs::take_and_give;
 use crate::rows::{classes, copies, mixed};
 use crate::sink::{exhausted, keep, touch};
+
+mod flat;
 
 /// Operations per probe.
 pub const OPERATIONS: u64 = 1000;
@@ -44,9 +51,15 @@ const ROOM: usize = 1 << 20;
 /// What is done by the probes of a slab under wrappers.
 const LAYERED: &str = "layered slab pair";
 
-/// Probes of which the second takes exactly the instructions of the first: what says that it adds nothing.
-pub const EQUAL: [(&str, &str); 1] =
-    [("layered slab pair, ours: bare slab", "layered slab pair, ours: transparent wrappers")];
+/// Probes of which the second takes exactly the instructions of the first: wrappers that add nothing, and worst calls of a
+/// heap that are the same whatever its size and however many blocks are live.
+pub const EQUAL: [(&str, &str); 5] = [
+    ("layered slab pair, ours: bare slab", "layered slab pair, ours: transparent wrappers"),
+    ("worst free, ours: Tlsf, 1 MiB, 10 live", "worst free, ours: Tlsf, 16 GiB, 10 live"),
+    ("worst free, ours: Tlsf, 1 MiB, 10 live", "worst free, ours: Tlsf, 16 GiB, 1,000,000 live"),
+    ("worst request, ours: Tlsf, 1 MiB, 10 live", "worst request, ours: Tlsf, 16 GiB, 10 live"),
+    ("worst request, ours: Tlsf, 1 MiB, 10 live", "worst request, ours: Tlsf, 16 GiB, 1,000,000 live"),
+];
 
 /// What callgrind starts and stops at.
 pub const COUNTED: &str = "*forge_benches*probes*counted*";
@@ -167,7 +180,20 @@ pub fn all() -> Vec<Probe> {
         named_get::<handles::Thunderdome>(),
         named_get::<handles::Reference>(),
         named_get::<handles::Limit>(),
+        churn_of::<heaps::Tlsf>(),
+        churn_of::<heaps::SlabHeap>(),
+        churn_of::<heaps::Rlsf>(),
+        churn_of::<heaps::Talc>(),
+        churn_of::<heaps::Dlmalloc>(),
+        page_of::<BitmapPages>(),
+        page_of::<Hinted<PAGES>>(),
+        run_of::<BitmapPages>(),
+        run_of::<BuddyPages>(),
+        run_of::<BuddyFrames>(),
     ]
+    .into_iter()
+    .chain(flat::probes())
+    .collect()
 }
 
 fn probe(what: &str, who: &str, side: Side, run: fn()) -> Probe {
@@ -393,6 +419,33 @@ fn named_get<P: Pool>() -> Probe {
     probe("handle get", P::NAME, P::SIDE, || {
         let (pool, handles) = filled::<P>(OPERATIONS as usize);
         counted(|| look_up(&*pool, &handles, 1));
+    })
+}
+
+/// Gives a block of a heap back and takes another, among 256.
+fn churn_of<H: Heap>() -> Probe {
+    probe("heap churn", H::NAME, H::SIDE, || {
+        let (mut population, _) = Population::<H>::new(Region::new(1 << 20), Fill::Blocks(256));
+        let victims = victims(OPERATIONS as usize, 256, &mut Random::new(1));
+        counted(|| {
+            population.change(&victims);
+        });
+    })
+}
+
+/// Gives a page back and takes one, where half of them is taken.
+fn page_of<N: Numbers>() -> Probe {
+    probe("page pair", N::NAME, N::SIDE, || {
+        let mut held = Held::<N>::new(PAGES, 50, OPERATIONS as usize);
+        counted(|| held.change());
+    })
+}
+
+/// Gives a run of 1 to 16 pages back and takes one, where half of them is taken.
+fn run_of<N: Runs>() -> Probe {
+    probe("run of pages", N::NAME, N::SIDE, || {
+        let mut held = HeldRuns::<N>::new(50, (1, 16), 1, OPERATIONS as usize);
+        counted(|| held.change());
     })
 }
 

@@ -41,7 +41,7 @@ fn model_name(text: &str) -> Option<String> {
 /// Returns the table of one row for a terminal.
 pub fn terminal(outcome: &Outcome) -> String {
     let width = outcome.lines.iter().map(|line| line.name.len()).max().unwrap_or(0).max(11);
-    let mut text = format!("{} ({}), ns per {}\n", outcome.title, outcome.id, outcome.unit);
+    let mut text = format!("{} ({}), {}\n", outcome.title, outcome.id, measured_in(outcome, "ns"));
     text += &format!(
         "  {:width$}  {:>9} {:>9} {:>7} {:>8}\n",
         "contestant", "minimum", "median", "spread", "vs peer"
@@ -71,7 +71,7 @@ pub fn markdown(outcomes: &[Outcome], setting: &Setting) -> String {
          All contestants of a row run in one process, in turn. The figures are nanoseconds per operation: the minimum, \
          the median, and the distance between the quartiles as a part of the median. Read them as ratios within a row. \
          \"Limit\" is hand-written code without checks, growth or errors; \"context\" solves another problem and is not \
-         compared. Allocators live across rounds, except where a row is about new ones; contents are compared before the \
+         compared. Rows about memory are no times: their figures say what they are themselves. Allocators live across rounds, except where a row is about new ones; contents are compared before the \
          rounds.\n\n## Ours and the best peer\n\n\
          | row | ours | ns | best peer | ns | ratio | goal |\n|---|---|---|---|---|---|---|\n",
         setting.command, setting.machine, setting.compiler
@@ -141,13 +141,14 @@ fn overview_line(outcome: &Outcome) -> String {
 /// Returns the row's own table.
 fn section(outcome: &Outcome) -> String {
     let mut text = format!(
-        "\n## {}\n\nNanoseconds per {}; {} are compared. Alone: `--row {}`.\n\n\
+        "\n## {}\n\n{}; {} are compared. Alone: `--row {}`.\n\n\
          | contestant | side | minimum | median | spread | vs best peer |\n|---|---|---|---|---|---|\n",
         outcome.title,
-        outcome.unit,
+        measured_in(outcome, "Nanoseconds"),
         match outcome.statistic {
             Statistic::Minimum => "minima",
             Statistic::Median => "medians",
+            Statistic::Figure => "figures, of which there is one each,",
         },
         outcome.id
     );
@@ -171,6 +172,14 @@ fn section(outcome: &Outcome) -> String {
         };
     }
     text
+}
+
+/// Returns what the figures of a row are, where times are said in `times`.
+fn measured_in(outcome: &Outcome, times: &str) -> String {
+    match outcome.statistic {
+        Statistic::Figure => outcome.unit.to_string(),
+        _ => format!("{times} per {}", outcome.unit),
+    }
 }
 
 /// Returns a time with three significant digits or so.

@@ -9,7 +9,12 @@ pub mod fresh;
 pub mod growing;
 pub mod handles;
 pub mod hardening;
+pub mod heap_latency;
+pub mod heap_memory;
+pub mod heap_traces;
+pub mod heaps;
 pub mod mixed;
+pub mod numbers;
 pub mod remotes;
 pub mod scopes;
 pub mod shared;
@@ -34,6 +39,11 @@ pub fn all() -> Vec<Row> {
         handles::rows(),
         hardening::rows(),
         cache::rows(),
+        heaps::rows(),
+        heap_latency::rows(),
+        heap_memory::rows(),
+        heap_traces::rows(),
+        numbers::rows(),
     ];
     groups.into_iter().flatten().collect()
 }

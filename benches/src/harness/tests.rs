@@ -133,3 +133,20 @@ fn the_number_of_rounds_follows_the_time_within_bounds() {
     assert_eq!(number_of_rounds(Rounds::Within(second), Duration::ZERO), MOST_ROUNDS);
     assert_eq!(number_of_rounds(Rounds::Exactly(3), second), 3);
 }
+
+#[test]
+fn a_figure_is_taken_once_and_kept_to_a_millionth() {
+    let contestants = || {
+        let mut taken = 0;
+        let sample = move || {
+            taken += 1;
+            figure(1.25 * f64::from(taken))
+        };
+        vec![Contestant::new("", Side::Ours, || Ok(()), sample)]
+    };
+    let (operations, statistic) = (FIGURE_PARTS, Statistic::Figure);
+    let row = Row { id: "", title: "", unit: "", operations, goal: 1.0, statistic, contestants };
+    let outcome = measure(&row, Rounds::Within(Duration::from_millis(1)));
+    let best = outcome.best(Side::Ours, Statistic::Figure).map(|(_, summary)| summary.minimum);
+    assert_eq!(best, Some(1.25));
+}

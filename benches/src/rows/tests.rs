@@ -29,7 +29,9 @@ fn every_row_has_ours_a_peer_and_a_name_of_its_own() {
 
 #[test]
 fn a_batch_of_every_row_takes_time() {
-    for row in all().into_iter().filter(|row| row.operations <= 100_000) {
+    // Making what a row about pages starts with takes seconds for some contestants, and minutes without optimisation.
+    let quick = |row: &Row| row.operations <= 100_000 && !row.id.starts_with("page");
+    for row in all().into_iter().filter(quick) {
         for mut contestant in (row.contestants)() {
             assert!(!contestant.sample().is_zero(), "{} in {}", contestant.name, row.id);
         }
