@@ -55,8 +55,11 @@ const WORD: usize = usize::BITS as usize;
 /// The granules of a group.
 const GROUP: usize = WORD * WORD;
 
-/// How many granules a gap is measured far.
-pub(crate) const REACH: usize = WORD;
+/// Among how many granules the end of a block is looked for at most, together with the gap behind it.
+pub(crate) const WINDOW: usize = 4;
+
+/// How many granules a gap is measured far, by every way to measure it.
+pub(crate) const REACH: usize = WORD - WINDOW;
 
 /// The marks of one span.
 #[derive(Clone, Copy, Debug)]
@@ -231,7 +234,8 @@ impl BoundaryMap {
         }
     }
 
-    /// Returns how many granules right before `position` are not marked, or [`REACH`] if they are that many or more. O(1).
+    /// Returns how many granules right before `position` are not marked, or some number from [`REACH`] on if they are that many or
+    /// more. O(1).
     ///
     /// # Safety
     ///
@@ -245,17 +249,44 @@ impl BoundaryMap {
         ((word << (WORD - 1 - shift) << 1) | (below >> shift)).leading_zeros() as usize
     }
 
-    /// Returns how many granules from `position` on are not marked, or [`REACH`] if they are that many or more. O(1).
+    /// Returns how many granules from `position` on are not marked, or some number from [`REACH`] on if they are that many or
+    /// more. O(1).
     ///
     /// # Safety
     ///
     /// `position <= granules`.
     #[inline(always)]
     pub(crate) unsafe fn gap_after(&self, position: usize) -> usize {
+        // SAFETY: the caller promises a position.
+        unsafe { self.marks_from(position) }.trailing_zeros() as usize
+    }
+
+    /// Returns how many granules from `position` on are in front of the next mark, less than `most`, and how many from the one
+    /// behind that mark on are not marked, as [`gap_after`](Self::gap_after). O(1): the same two words for both.
+    ///
+    /// # Safety
+    ///
+    /// `position < granules`, and one of the `most` granules from there on is marked, at most [`WINDOW`].
+    #[inline(always)]
+    pub(crate) unsafe fn end_and_gap(&self, position: usize, most: usize) -> (usize, usize) {
+        debug_assert!(most <= WINDOW);
+        // SAFETY: the caller promises a position.
+        let marks = unsafe { self.marks_from(position) };
+        let end = if most == 2 { !marks & 1 } else { marks.trailing_zeros() as usize % most };
+        (end, (marks >> end >> 1).trailing_zeros() as usize)
+    }
+
+    /// Returns the marks from `position` on, as many as a word has bits. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `position <= granules`.
+    #[inline(always)]
+    unsafe fn marks_from(&self, position: usize) -> usize {
         let shift = position % WORD;
         // SAFETY: the caller promises a position, and behind the word of the last one is another.
         let (word, above) = unsafe { (self.word(position).read(), self.word(position + WORD).read()) };
-        ((word >> shift) | (above << (WORD - 1 - shift) << 1)).trailing_zeros() as usize
+        (word >> shift) | (above << (WORD - 1 - shift) << 1)
     }
 
     /// Returns the first mark at or above `position`: the end of the span is marked. O(distance / word).

@@ -51,7 +51,7 @@ impl<I: RunIndex> RunHeap<I> {
         // not show it.
         let run = unsafe {
             let gap = ground.map.gap_after(own);
-            if gap == REACH { length(ground.place(own)) } else { gap }
+            if gap >= REACH { length(ground.place(own)) } else { gap }
         };
         if own + run != granules {
             return false;

@@ -35,12 +35,13 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
+use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
 use forge_alloc_core::{AllocResult, HeapError, is_aligned};
 
 use super::segment::{Ground, Segments};
-use crate::raw::boundary::{GRANULE, REACH};
+use crate::raw::boundary::{GRANULE, REACH, WINDOW};
 use crate::raw::run::{length_before, set_lengths};
 
 /// What a request needs of a run.
@@ -58,7 +59,8 @@ impl Need {
     /// Blocks with a greater alignment are a multiple of two granules, so that their neighbours stay aligned to 16 bytes.
     #[inline(always)]
     pub(crate) const fn of(layout: Layout, shortest: usize) -> Self {
-        let granules = layout.size().div_ceil(GRANULE);
+        // A layout's size is at most `isize::MAX`.
+        let granules = layout.size().wrapping_add(GRANULE - 1) / GRANULE;
         let granules = if granules < shortest { shortest } else { granules };
         if layout.align() <= GRANULE {
             return Self { granules, align: GRANULE };
@@ -94,7 +96,8 @@ impl Need {
 ///
 /// # Safety
 ///
-/// [`take`](Self::take) returns a run that was inserted and not removed since, with its length, which fits the need.
+/// [`take`](Self::take) and [`take_first`](Self::take_first) return a run that was inserted and not removed since, with its
+/// length, which fits the need.
 pub(crate) unsafe trait RunIndex {
     /// The length of the shortest run in granules: room for what the index writes into one.
     const SHORTEST: usize;
@@ -131,6 +134,14 @@ pub(crate) unsafe trait RunIndex {
     /// Gives a run away that fits, if it finds one.
     fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)>;
 
+    /// Gives a run away that is as aligned and at least as long as the block, if the first look finds one. What is in front of
+    /// the block is none of it. Takes what most requests can have, and leaves the rest to [`take`](Self::take).
+    #[inline(always)]
+    fn take_first(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
+        let _: Need = need;
+        None
+    }
+
     /// Returns the greatest need in granules, of the alignment of a granule, that [`take`](Self::take) would serve.
     fn largest(&self) -> usize;
 
@@ -147,6 +158,8 @@ pub(crate) struct RunHeap<I> {
     pub(crate) free: usize,
     pub(crate) total: usize,
     pub(crate) segments: Segments,
+    /// Takes the lengths that are not written: choosing where to write is faster than choosing whether.
+    sink: [MaybeUninit<u64>; 3],
 }
 
 // SAFETY: the heap owns its regions alone, and a region may be sent to another thread.
@@ -164,7 +177,9 @@ struct Found {
 impl<I: RunIndex> RunHeap<I> {
     /// Returns the heap without memory.
     pub(crate) const fn new(index: I) -> Self {
-        Self { current: Ground::NONE, index, free: 0, total: 0, segments: Segments::new() }
+        const { assert!(I::SHORTEST <= WINDOW, "the end of a block is looked for among this many granules") };
+        let (current, segments, sink) = (Ground::NONE, Segments::new(), [MaybeUninit::uninit(); 3]);
+        Self { current, index, free: 0, total: 0, segments, sink }
     }
 
     /// Returns a block of at least `layout.size()` bytes.
@@ -183,26 +198,48 @@ impl<I: RunIndex> RunHeap<I> {
     /// Takes a block from a run.
     #[inline]
     fn take(&mut self, need: Need) -> Option<NonNull<u8>> {
+        let Some((run, granules)) = self.index.take_first(need) else { return self.take_slowly(need) };
+        let address = run.addr().get();
+        let ground = self.ground_of(address)?;
+        // SAFETY: the run fits from its first granule on, and is the heap's since the index gave it away (I2).
+        unsafe { Some(self.cut(ground, ground.position(address), granules, need)) }
+    }
+
+    /// Takes a block from a run in front of which may be others.
+    #[inline(never)]
+    fn take_slowly(&mut self, need: Need) -> Option<NonNull<u8>> {
         let (run, granules) = self.index.take(need)?;
         let address = run.addr().get();
         let ground = self.ground_of(address)?;
-        let (position, front) = (ground.position(address), need.front(address, I::SHORTEST));
-        let behind = granules - front - need.granules;
-        let first = position + front;
+        let front = need.front(address, I::SHORTEST);
+        // SAFETY: the run fits behind what lies in front of the block, and is the heap's since the index gave it away (I2).
+        unsafe {
+            if front != 0 {
+                self.insert(run, front);
+            }
+            Some(self.cut(ground, ground.position(address) + front, granules - front, need))
+        }
+    }
+
+    /// Makes the beginning of a run a block, and of the rest a run again if it can be one. O(1), and the index.
+    ///
+    /// # Safety
+    ///
+    /// The granules are those of a run that the index gave away, or the end of one, and as many as are needed.
+    #[inline(always)]
+    unsafe fn cut(&mut self, ground: Ground, first: usize, granules: usize, need: Need) -> NonNull<u8> {
+        let behind = granules - need.granules;
         // What is too short for a run becomes part of the block (I3).
-        let taken = if behind < I::SHORTEST { need.granules + behind } else { need.granules };
+        let taken = if behind < I::SHORTEST { granules } else { need.granules };
         self.free -= taken;
-        // SAFETY: the run is `granules` long and fits, and is the heap's since the index gave it away (I2). The block and
-        // what is left on both sides are parts of it.
+        // SAFETY: the block and what is left behind it are parts of the run.
         unsafe {
             ground.map.flip_block(first, first + taken - 1);
-            if front != 0 {
-                self.insert(ground, position, front);
-            }
+            let block = ground.place(first);
             if behind >= I::SHORTEST {
-                self.insert(ground, first + taken, behind);
+                self.insert(block.add(taken * GRANULE), behind);
             }
-            Some(ground.place(first))
+            block
         }
     }
 
@@ -214,11 +251,22 @@ impl<I: RunIndex> RunHeap<I> {
     #[inline]
     pub(crate) unsafe fn dealloc(&mut self, pos: NonNull<u8>, layout: Layout) {
         debug_assert!(self.is_block(pos.addr().get(), layout), "free of what is no block of this layout");
-        // SAFETY: the caller promises a live block.
+        let address = pos.addr().get();
+        let Some(ground) = self.ground_of(address) else { return };
+        let (first, need) = (ground.position(address), Need::of(layout, I::SHORTEST).granules);
+        // SAFETY: the caller promises a live block, whose last granule is the last that was needed or one of the next (I3). The
+        // marks are read before they change, since what was just written is read slowly.
         unsafe {
-            let Some(block) = self.locate(pos, Need::of(layout, I::SHORTEST).granules) else { return };
-            block.ground.map.flip_block(block.first, block.first + block.granules - 1);
-            self.release(block.ground, block.first, block.granules);
+            let (more, behind) = ground.map.end_and_gap(first + need - 1, I::SHORTEST);
+            let before = ground.map.gap_before(first);
+            let granules = need + more;
+            ground.map.flip_block(first, first + granules - 1);
+            self.free += granules;
+            if before | behind == 0 {
+                self.insert(ground.place(first), granules);
+            } else {
+                self.coalesce(ground.place(first), granules, before, behind);
+            }
         }
     }
 
@@ -272,7 +320,7 @@ impl<I: RunIndex> RunHeap<I> {
             if rest < I::SHORTEST {
                 self.index.remove(ground.place(end), behind);
             } else if behind == 0 {
-                self.insert(ground, block.first + need, rest);
+                self.insert(ground.place(block.first + need), rest);
             } else {
                 let run = ground.place(block.first + need);
                 self.index.replace(ground.place(end), behind, run, rest);
@@ -346,25 +394,38 @@ impl<I: RunIndex> RunHeap<I> {
     #[inline(always)]
     pub(crate) unsafe fn release(&mut self, ground: Ground, first: usize, granules: usize) {
         self.free += granules;
-        let (mut start, mut length) = (first, granules);
-        // SAFETY: what lies between marks and touches the granules is a run (I1), which the index holds with its length,
-        // and which has its length at its end where the marks do not show it (I2).
+        // SAFETY: what lies between marks and touches the granules is a run (I1).
         unsafe {
-            let behind = self.run_at(ground, first + granules);
+            let (before, behind) = (ground.map.gap_before(first), ground.map.gap_after(first + granules));
+            self.coalesce(ground.place(first), granules, before, behind);
+        }
+    }
+
+    /// Makes free granules a run, together with the runs in front of them and behind them, whose lengths are given as far as marks
+    /// show them. O(1), and the index.
+    ///
+    /// # Safety
+    ///
+    /// As [`release`](Self::release), with the gaps that are measured there.
+    #[inline(never)]
+    unsafe fn coalesce(&mut self, free: NonNull<u8>, granules: usize, before: usize, behind: usize) {
+        let (mut start, mut length) = (free, granules);
+        // SAFETY: the gaps are runs (I1), which the index holds with their lengths, and which have those at their ends where the
+        // marks do not show them (I2).
+        unsafe {
             if behind != 0 {
-                self.index.remove(ground.place(first + granules), behind);
+                let end = free.add(granules * GRANULE);
+                let behind = if behind >= REACH { crate::raw::run::length(end) } else { behind };
+                self.index.remove(end, behind);
                 length += behind;
             }
-            let mut before = ground.map.gap_before(first);
             if before != 0 {
-                if before == REACH {
-                    before = length_before(ground.place(first));
-                }
-                start -= before;
+                let before = if before >= REACH { length_before(free) } else { before };
+                start = free.sub(before * GRANULE);
                 length += before;
-                self.index.remove(ground.place(start), before);
+                self.index.remove(start, before);
             }
-            self.insert(ground, start, length);
+            self.insert(start, length);
         }
     }
 
@@ -378,7 +439,7 @@ impl<I: RunIndex> RunHeap<I> {
         // SAFETY: what is not marked there is a run (I1), with its length where the marks do not show it (I2).
         unsafe {
             let gap = ground.map.gap_after(position);
-            if gap == REACH { crate::raw::run::length(ground.place(position)) } else { gap }
+            if gap >= REACH { crate::raw::run::length(ground.place(position)) } else { gap }
         }
     }
 
@@ -386,15 +447,14 @@ impl<I: RunIndex> RunHeap<I> {
     ///
     /// # Safety
     ///
-    /// The granules belong to no block and no run of the segment, touch no run, and are at least as many as the shortest.
+    /// The granules belong to no block and no run of a segment, touch no run, and are at least as many as the shortest.
     #[inline(always)]
-    unsafe fn insert(&mut self, ground: Ground, first: usize, granules: usize) {
-        // SAFETY: the granules lie in the ground, and nobody else uses them.
+    unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
+        let sink = (NonNull::from(&mut self.sink).cast(), self.sink.len());
+        // SAFETY: the granules are the heap's, and nobody else uses them; so is the sink, which is as long as said.
         unsafe {
-            let run = ground.place(first);
-            if granules >= REACH {
-                set_lengths(run, granules);
-            }
+            let (place, length) = if granules >= REACH { (run, granules) } else { sink };
+            set_lengths(place, length);
             self.index.insert(run, granules);
         }
     }

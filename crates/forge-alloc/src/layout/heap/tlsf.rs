@@ -17,7 +17,8 @@
 //! - (I2) The bit of a class is set exactly if its list is not empty, and the bit of a first level exactly if one of its
 //!   classes is not empty.
 //! - (I3) The link to the previous run is that of the list in all runs but the head of a list, where it is any.
-//! - (I4) A run of `2 * SECOND` granules or more has its length at its beginning.
+//! - (I4) A run of `2 * SECOND` granules or more has its length at its beginning. The heap sees to it for runs of [`REACH`]
+//!   granules and more.
 //!
 //! # Operations
 //!
@@ -52,8 +53,10 @@
 use core::mem::MaybeUninit;
 use core::ptr::NonNull;
 
+use forge_alloc_core::is_aligned;
+
 use super::run_heap::{Need, RunHeap, RunIndex};
-use crate::raw::boundary::GRANULE;
+use crate::raw::boundary::REACH;
 use crate::raw::run::{Link, length, next, prev, set_length, set_next, set_prev};
 
 /// How many runs of the class of a size are looked at before a request is refused.
@@ -251,7 +254,34 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     fn note_empty(&mut self, class: usize, empty: bool) {
         if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
             *level &= !(usize::from(empty) << (class % SECOND));
-            self.nonempty &= !(usize::from(*level == 0) << (class / SECOND));
+            // Levels rarely empty or fill, so neither is worth a store in most calls.
+            if *level == 0 {
+                self.nonempty &= !(1 << (class / SECOND));
+            }
+        }
+    }
+
+    /// Sets the bit of a class, and that of its level with the first one (I2). O(1).
+    #[inline(always)]
+    fn note_filled(&mut self, class: usize) {
+        if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
+            if *level == 0 {
+                self.nonempty |= 1 << (class / SECOND);
+            }
+            *level |= 1 << (class % SECOND);
+        }
+    }
+
+    /// Writes the length that classes need, where the heap does not (I4). O(1).
+    ///
+    /// # Safety
+    ///
+    /// The run is the index's.
+    #[inline(always)]
+    unsafe fn note_length(&mut self, run: NonNull<u8>, granules: usize) {
+        if Self::COARSE < REACH {
+            // SAFETY: the run is long enough for a length, or the sink is.
+            unsafe { set_length(if granules > Self::SHORTEST { run } else { self.sink() }, granules) };
         }
     }
 
@@ -276,16 +306,6 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
             link = unsafe { next(run) };
         }
         None
-    }
-
-    /// Takes a run of a class that has several lengths, or of one of the alignments that not every run has. O(1).
-    #[inline(never)]
-    fn take_among(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
-        let own = Self::class(need.granules);
-        let (run, granules, class) = self.find_among(own, need)?;
-        // SAFETY: the run was found in that list.
-        unsafe { self.unlink(run, class) };
-        Some((run, granules))
     }
 
     /// Returns a run that fits, its length and its class. O(1).
@@ -327,16 +347,13 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
         let head = self.head(class);
         // SAFETY: the run is the index's, and long enough for what is written; so was the head when it was inserted.
         unsafe {
-            set_length(if granules > Self::SHORTEST { run } else { self.sink() }, granules);
+            self.note_length(run, granules);
             set_next(run, head);
             set_prev(run, None);
             set_prev(head.unwrap_or(self.sink()), Some(run));
         }
         self.set_head(class, Some(run));
-        self.nonempty |= 1 << (class / SECOND);
-        if let Some(level) = self.nonempty_in.get_mut(class / SECOND) {
-            *level |= 1 << (class % SECOND);
-        }
+        self.note_filled(class);
     }
 
     #[inline(always)]
@@ -356,7 +373,7 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
                 return self.insert(new, new_granules);
             }
             let after = next(run);
-            set_length(if new_granules > Self::SHORTEST { new } else { self.sink() }, new_granules);
+            self.note_length(new, new_granules);
             set_next(new, after);
             set_prev(new, None);
             set_prev(after.unwrap_or(self.sink()), Some(new));
@@ -364,14 +381,27 @@ unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST,
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn take(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
-        if need.granules >= Self::COARSE || need.align != GRANULE {
-            return self.take_among(need);
+        let own = Self::class(need.granules);
+        let (run, granules, class) = self.find_among(own, need)?;
+        // SAFETY: the run was found in that list.
+        unsafe { self.unlink(run, class) };
+        Some((run, granules))
+    }
+
+    #[inline(always)]
+    fn take_first(&mut self, need: Need) -> Option<(NonNull<u8>, usize)> {
+        if need.granules >= Self::COARSE {
+            return None;
         }
-        // Every run of these classes is as long as the class says, so the first one of the first class that has any fits.
+        // Every run of these classes is as long as the class says, so the first one of the first class that has any fits, if it
+        // is aligned.
         let class = self.from(need.granules)?;
         let run = self.head(class)?;
+        if !is_aligned(run.addr().get(), need.align) {
+            return None;
+        }
         // SAFETY: the run is the head of the class.
         unsafe {
             let granules = Self::length_in(run, class);

@@ -35,8 +35,8 @@ impl Naive {
             unsafe {
                 assert_eq!(self.map.is_marked(position), marked(position));
                 assert_eq!(self.map.next_mark(position), position + after);
-                assert_eq!(self.map.gap_after(position), after.min(REACH));
-                assert_eq!(self.map.gap_before(position), before.min(REACH));
+                assert_eq!(self.map.gap_after(position).min(REACH), after.min(REACH));
+                assert_eq!(self.map.gap_before(position).min(REACH), before.min(REACH));
                 if position < self.granules {
                     let first = self.owner(position).is_some_and(|(first, _)| first == position);
                     assert_eq!(self.map.is_first(position), first, "at {position}");
