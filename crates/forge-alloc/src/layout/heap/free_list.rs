@@ -33,7 +33,8 @@ use core::fmt::Debug;
 use core::marker::PhantomData;
 use core::ptr::NonNull;
 
-use super::run_heap::{Need, RunHeap, RunIndex};
+use super::run_heap::RunHeap;
+use super::run_index::{Need, RunIndex};
 use crate::raw::run::{Link, length, next, prev, set_length, set_next, set_prev};
 
 /// Which of the runs that fit is taken.

@@ -33,7 +33,8 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::{AllocResult, HeapError, Region, RejectedRegion, align_down, align_up};
 
-use super::run_heap::{RunHeap, RunIndex};
+use super::run_heap::RunHeap;
+use super::run_index::RunIndex;
 use super::segment::{Ground, Segment};
 use crate::raw::boundary::{BoundaryMap, GRANULE};
 

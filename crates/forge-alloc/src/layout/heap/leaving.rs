@@ -23,7 +23,8 @@ use core::alloc::Layout;
 use forge_alloc_core::NonZeroLayout;
 
 use super::joining::Bookkeeping;
-use super::run_heap::{Need, RunHeap, RunIndex};
+use super::run_heap::RunHeap;
+use super::run_index::{Need, RunIndex};
 use super::segment::Ground;
 use crate::raw::boundary::{GRANULE, REACH};
 use crate::raw::run::length;

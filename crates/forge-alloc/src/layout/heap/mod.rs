@@ -11,6 +11,7 @@ pub(crate) mod free_list;
 pub(crate) mod joining;
 pub(crate) mod leaving;
 pub(crate) mod run_heap;
+pub(crate) mod run_index;
 pub(crate) mod segment;
 #[cfg(feature = "slab")]
 pub(crate) mod slab_heap;

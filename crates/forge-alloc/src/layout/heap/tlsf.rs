@@ -55,7 +55,8 @@ use core::ptr::NonNull;
 
 use forge_alloc_core::is_aligned;
 
-use super::run_heap::{Need, RunHeap, RunIndex};
+use super::run_heap::RunHeap;
+use super::run_index::{Need, RunIndex};
 use crate::raw::boundary::REACH;
 use crate::raw::run::{Link, length, next, prev, set_length, set_next, set_prev};
 
