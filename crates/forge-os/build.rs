@@ -8,6 +8,7 @@
 //! | `system = "none"` | bare metal and everything unknown: `src/platform/unsupported.rs` |
 //! | `hosted` | any but `none` |
 //! | `raw_calls` | `src/raw` has a file for the target, and Miri is not running it |
+//! | `posix` | a Unix whose C library is linked |
 
 use std::env::var;
 
@@ -19,6 +20,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(system, values(\"linux\", \"unix\", \"windows\", \"none\"))");
     println!("cargo::rustc-check-cfg=cfg(hosted)");
     println!("cargo::rustc-check-cfg=cfg(raw_calls)");
+    println!("cargo::rustc-check-cfg=cfg(posix)");
 
     let target = |key: &str| var(key).unwrap_or_default();
     let os = target("CARGO_CFG_TARGET_OS");
@@ -32,6 +34,9 @@ fn main() {
     println!("cargo::rustc-cfg=system=\"{system}\"");
     if system != "none" {
         println!("cargo::rustc-cfg=hosted");
+    }
+    if system == "unix" || system == "linux" && var("CARGO_FEATURE_LIBC").is_ok() {
+        println!("cargo::rustc-cfg=posix");
     }
     let processor = matches!(architecture.as_str(), "x86_64" | "aarch64")
         && target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";

@@ -80,6 +80,7 @@ mod native;
 mod numa;
 mod page_size;
 mod platform;
+pub mod posix;
 mod random;
 pub mod raw;
 mod secret;

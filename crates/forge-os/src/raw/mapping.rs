@@ -16,11 +16,11 @@ use core::ptr::{self, NonNull};
 use super::target::{ANONYMOUS, MMAP, MUNMAP, syscall6};
 use crate::OsError;
 
-const READ: usize = 1;
-const WRITE: usize = 2;
-const PRIVATE: usize = 2;
+const READ: u64 = 1;
+const WRITE: u64 = 2;
+const PRIVATE: u64 = 2;
 /// The file descriptor of a mapping without a file: -1.
-const NO_FILE: usize = usize::MAX;
+const NO_FILE: u64 = u64::MAX;
 
 /// Maps `len` bytes of fresh, zeroed, private memory, readable and writable. One system call.
 ///
@@ -30,15 +30,30 @@ const NO_FILE: usize = usize::MAX;
 ///
 /// `EINVAL` if `len` is zero; `ENOMEM` if the address space or a limit is exhausted.
 pub fn mmap(len: usize) -> Result<NonNull<u8>, OsError> {
-    let arguments = [
-        0, // address: the kernel's choice
-        len,
-        READ | WRITE,
-        PRIVATE | ANONYMOUS,
-        NO_FILE,
-        0, // offset
-    ];
     // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
+    unsafe { mmap_with(ptr::null_mut(), len, READ | WRITE, PRIVATE | ANONYMOUS as u64, NO_FILE, 0) }
+}
+
+/// Maps memory with all six arguments of the call. One system call.
+///
+/// # Errors
+///
+/// The kernel's error number.
+///
+/// # Safety
+///
+/// The arguments meet the contract of the call: a mapping that is asked for at a fixed address replaces what is there.
+pub unsafe fn mmap_with(
+    addr: *mut u8,
+    len: usize,
+    prot: u64,
+    flags: u64,
+    fd: u64,
+    offset: i64,
+) -> Result<NonNull<u8>, OsError> {
+    let arguments =
+        [addr.expose_provenance(), len, prot as usize, flags as usize, fd as usize, offset as usize];
+    // SAFETY: the caller answers for the arguments.
     let address = unsafe { syscall6(MMAP, arguments) }.map_err(|code| OsError::new("mmap", code))?;
     // The kernel hands over an address; this is where it becomes a pointer.
     NonNull::new(ptr::with_exposed_provenance_mut(address)).ok_or(OsError::out_of_memory("mmap"))

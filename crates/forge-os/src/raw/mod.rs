@@ -5,8 +5,8 @@
 //! library; this module serves readers, allocators that must not depend on anything, and the few Linux calls
 //! that rustix lacks.
 //!
-//! Three functions: `syscall6`, any system call with up to six arguments; `mmap`, fresh zeroed pages;
-//! `munmap`, their return. They exist on 64-bit x86 and ARM under Linux, Android and macOS, and are absent
+//! Four functions: `syscall6`, any system call with up to six arguments; `mmap`, fresh zeroed pages; `mmap_with`, a
+//! mapping of the caller's choice; `munmap`, their return. They exist on 64-bit x86 and ARM under Linux, Android and macOS, and are absent
 //! elsewhere and under Miri.
 //!
 //! | | x86-64 Linux | AArch64 Linux | x86-64 macOS | AArch64 macOS |
@@ -59,7 +59,7 @@ mod target;
 mod mapping;
 
 #[cfg(raw_calls)]
-pub use mapping::{mmap, munmap};
+pub use mapping::{mmap, mmap_with, munmap};
 #[cfg(raw_calls)]
 pub use target::syscall6;
 
