@@ -19,3 +19,5 @@
 
 #[cfg(any(test, feature = "std"))]
 extern crate std;
+
+pub mod basic;
