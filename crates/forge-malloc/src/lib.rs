@@ -21,3 +21,10 @@
 extern crate std;
 
 pub mod basic;
+
+/// The chapter about this crate, compiled and run as tests.
+#[cfg(all(doctest, feature = "std"))]
+mod chapter {
+    #[doc = include_str!("../../../docs/book/how-malloc-works.md")]
+    mod how_malloc_works {}
+}
