@@ -2,6 +2,7 @@
 
 use crate::harness::Row;
 
+pub mod basic;
 pub mod cache;
 pub mod classes;
 pub mod copies;
@@ -38,6 +39,7 @@ pub fn all() -> Vec<Row> {
         remotes::rows(),
         handles::rows(),
         hardening::rows(),
+        basic::rows(),
         cache::rows(),
         heaps::rows(),
         heap_latency::rows(),

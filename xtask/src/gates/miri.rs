@@ -70,21 +70,26 @@ impl Part {
 }
 
 /// The quick form.
-const QUICK: [Part; 6] = [
+const QUICK: [Part; 7] = [
     Part::of("forge-alloc-core"),
-    // Half a minute each or more, and the tests beside them reach the same pointer code; the parts below take some of them.
-    Part::of("forge-alloc").skip(&[
+    // Left out of both: arithmetic without memory.
+    Part::of("forge-alloc").skip(&["hardening::affix", "layout::", "raw::bitmap", "share::"]),
+    // Left out are ten seconds each or more, and the tests beside them reach the same pointer code; the parts below take some.
+    Part::of("forge-alloc").named("forge-alloc layouts").only(&["layout::"]).skip(&[
         "layout::arena::chunked::tests::chunks_grow_geometrically_and_all_come_back",
         "layout::arena::shared_bump::tests::idle_threads_hold_at_most_an_eighth",
         "layout::arena::shared_bump::tests::one_thread_fills_any_arena_without_a_gap",
         "layout::arena::shared_bump::tests::threads_share_all_of_the_range_and_no_byte",
+        "layout::heap::",
+        "layout::page::buddy_pages::tests::random_histories_over_regions_with_holes_are_those_of_the_naive_map",
+        "layout::page::spans",
         "layout::slab::extendable",
+        "layout::slab::generational::tests::slots_come_back_last_in_first_out_whatever_their_size",
+        "layout::slab::generational::tests::the_model_wears_slots_out",
         "layout::slab::remote",
         "layout::slab::size_classed",
-        "layout::page::spans",
-        "raw::bitmap",
-        "layout::heap::",
-        "share::",
+        "layout::slab::stride",
+        "layout::slab::typed::tests::a_changed_link_is_noticed_under_every_policy_that_keeps_links_in_slots",
     ]),
     Part::of("forge-alloc")
         .named("forge-alloc heaps")
