@@ -26,7 +26,7 @@ pub(crate) fn root() -> PathBuf {
 pub(crate) struct Package {
     pub(crate) name: String,
     pub(crate) version: String,
-    /// The SPDX expression, if the package states one.
+    /// The SPDX expression, if the package states one, or names a file with a text that is known.
     pub(crate) license: Option<String>,
     /// Where it comes from; `None` for a path inside the workspace.
     pub(crate) source: Option<String>,
@@ -126,7 +126,7 @@ fn package(item: &Value, member: bool) -> Package {
     Package {
         name: text("name").unwrap_or_default(),
         version: text("version").unwrap_or_default(),
-        license: text("license"),
+        license: text("license").or_else(|| licence_of_file(&text("manifest_path")?, &text("license_file")?)),
         source: text("source"),
         features: features.map(|(name, implied)| (name.clone(), strings(implied))).collect(),
         tests: array(&item["targets"])
@@ -147,6 +147,19 @@ fn array(value: &Value) -> impl Iterator<Item = &Value> {
 /// Returns whether one of the directories of `path` has a file of this name.
 pub(crate) fn is_on_path(program: &str, path: &OsStr) -> bool {
     std::env::split_paths(path).any(|directory| directory.join(program).is_file())
+}
+
+/// Returns the licence whose text is in a file beside the manifest, where a package names the file and not the licence.
+fn licence_of_file(manifest: &str, file: &str) -> Option<String> {
+    let text = std::fs::read_to_string(Path::new(manifest).parent()?.join(file)).ok()?;
+    licence_of_text(&text).map(String::from)
+}
+
+/// Returns the name of a licence by the title of its text, its first line.
+fn licence_of_text(text: &str) -> Option<&'static str> {
+    let title = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let known = [("MIT License", "MIT"), ("The MIT License (MIT)", "MIT")];
+    known.iter().find(|(first, _)| title == *first).map(|(_, licence)| *licence)
 }
 
 #[cfg(test)]

@@ -35,3 +35,10 @@ fn portable_features_exclude_what_leads_to_nightly_and_survive_cycles() {
 fn malformed_metadata_is_an_error() {
     assert!(Workspace::parse("{").is_err());
 }
+
+#[test]
+fn a_licence_is_known_by_the_title_of_its_text_alone() {
+    assert_eq!(licence_of_text("\nMIT License\n\nCopyright"), Some("MIT"));
+    assert_eq!(licence_of_text("Copyright\nMIT License"), None);
+    assert_eq!(licence_of_text(""), None);
+}
