@@ -112,7 +112,13 @@ fn a_resize_in_place_keeps_the_header() {
 
 #[test]
 fn blocks_of_before_a_move_may_be_freed_at_their_offset() {
-    let slab = Slab::<[u128; 8], _>::new(4, InlineBacked::<512>::new()).unwrap();
+    /// A slot of two lines of 64 bytes, aligned to 16 on every processor.
+    #[repr(align(16))]
+    struct Slot {
+        _bytes: [u8; 128],
+    }
+
+    let slab = Slab::<Slot, _>::new(4, InlineBacked::<512>::new()).unwrap();
     let jitter = CacheJitter::with_params(slab, 16, 3, 1).unwrap();
     let blocks = [(); 3].map(|()| jitter.allocate(layout(60, 8)).unwrap().cast::<u8>());
     let offsets = blocks.map(|block: NonNull<u8>| block.addr().get() - jitter.base().addr().get());
