@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
+use core::sync::atomic::{AtomicU8, Ordering};
 
 use rustix::fd::{FromRawFd, OwnedFd};
 use rustix::mm::{MapFlags, ProtFlags};
@@ -101,7 +102,31 @@ unsafe fn call(name: &'static str, _: usize, _: [usize; 6]) -> Result<usize, OsE
     Err(OsError::unsupported(name))
 }
 
-/// Gives a kind of advice by its number.
+/// A number that stands for no kind of advice.
+const NO_KIND: usize = i32::MAX as usize;
+
+/// Whether an unknown kind of advice is an error: 0 while nobody has asked, then `TAKES_ALL` or `REFUSES`.
+static UNKNOWN: AtomicU8 = AtomicU8::new(0);
+const TAKES_ALL: u8 = 1;
+const REFUSES: u8 = 2;
+
+/// Returns whether the kernel refuses advice that it does not know, as Linux does. One system call, once.
+///
+/// User-mode emulators take any advice for a hint and answer that all is well, also where they do nothing; then a guard would be
+/// believed in that is not there.
+fn refuses_unknown_advice(address: usize, len: usize) -> bool {
+    // Relaxed: the value stands alone, and every thread that finds zero comes to the same one.
+    let mut known = UNKNOWN.load(Ordering::Relaxed);
+    if known == 0 {
+        // SAFETY: no kernel does anything for a kind that does not exist.
+        let taken = unsafe { call("madvise", number::MADVISE, [address, len, NO_KIND, 0, 0, 0]) };
+        known = if taken.is_ok() { TAKES_ALL } else { REFUSES };
+        UNKNOWN.store(known, Ordering::Relaxed);
+    }
+    known == REFUSES
+}
+
+/// Gives a kind of advice by its number. It is unsupported where the system would not tell whether it knows it.
 ///
 /// # Safety
 ///
@@ -113,6 +138,9 @@ pub(super) unsafe fn madvise(
     advice: Advice,
 ) -> Result<(), OsError> {
     let address = ptr.as_ptr().expose_provenance();
+    if !refuses_unknown_advice(address, len) {
+        return Err(OsError::unsupported(advice.call()));
+    }
     // SAFETY: the range is the caller's mapping, and the caller allows what this kind does to it.
     unsafe { call(advice.call(), number::MADVISE, [address, len, kind, 0, 0, 0]) }.map(drop)
 }
