@@ -114,19 +114,22 @@ const REFUSES: u8 = 2;
 ///
 /// User-mode emulators take any advice for a hint and answer that all is well, also where they do nothing; then a guard would be
 /// believed in that is not there.
-fn refuses_unknown_advice(address: usize, len: usize) -> bool {
+fn refuses_unknown_advice() -> bool {
     // Relaxed: the value stands alone, and every thread that finds zero comes to the same one.
     let mut known = UNKNOWN.load(Ordering::Relaxed);
     if known == 0 {
-        // SAFETY: no kernel does anything for a kind that does not exist.
-        let taken = unsafe { call("madvise", number::MADVISE, [address, len, NO_KIND, 0, 0, 0]) };
+        // About the page of the answer itself, a range that is not to blame for a refusal.
+        let page = crate::page_size();
+        let start = (&raw const UNKNOWN).addr() & !(page - 1);
+        // SAFETY: nobody does anything for a kind that does not exist.
+        let taken = unsafe { call("madvise", number::MADVISE, [start, page, NO_KIND, 0, 0, 0]) };
         known = if taken.is_ok() { TAKES_ALL } else { REFUSES };
         UNKNOWN.store(known, Ordering::Relaxed);
     }
     known == REFUSES
 }
 
-/// Gives a kind of advice by its number. It is unsupported where the system would not tell whether it knows it.
+/// Gives a kind of advice by its number. It is unsupported where success says nothing.
 ///
 /// # Safety
 ///
@@ -138,11 +141,9 @@ pub(super) unsafe fn madvise(
     advice: Advice,
 ) -> Result<(), OsError> {
     let address = ptr.as_ptr().expose_provenance();
-    if !refuses_unknown_advice(address, len) {
-        return Err(OsError::unsupported(advice.call()));
-    }
     // SAFETY: the range is the caller's mapping, and the caller allows what this kind does to it.
-    unsafe { call(advice.call(), number::MADVISE, [address, len, kind, 0, 0, 0]) }.map(drop)
+    unsafe { call(advice.call(), number::MADVISE, [address, len, kind, 0, 0, 0])? };
+    if refuses_unknown_advice() { Ok(()) } else { Err(OsError::unsupported(advice.call())) }
 }
 
 /// Sends a signal to the calling thread; unless it is blocked, it is delivered before this returns.
