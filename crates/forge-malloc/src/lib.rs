@@ -28,3 +28,5 @@ mod chapter {
     #[doc = include_str!("../../../docs/book/how-malloc-works.md")]
     mod how_malloc_works {}
 }
+#[cfg(target_has_atomic = "64")]
+pub mod fast;

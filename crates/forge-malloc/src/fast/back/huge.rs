@@ -1,0 +1,355 @@
+//! Blocks with a mapping of their own: those above the largest class, and those aligned beyond a unit.
+//!
+//! ```text
+//!   live    | chain 0 | chain 1 | .. |             records by a hash of the address
+//!                 |
+//!               record { start, len, size, high } -> record
+//!
+//!   mapping | size: what was asked for | idle |    0 <= size, high <= len; from `high` on every byte is zero
+//!
+//!   kept    record -> record -> ..                 free mappings for the next request
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) A record on a chain or on `kept` has a mapping of `len` bytes of its own, at `start`.
+//! - (I2) From `high` on, the mapping reads as zero.
+//! - (I3) `mapped` is the sum of all `len`, `used` that of the sizes of the live ones.
+//!
+//! # Operations
+//!
+//! Allocate: O(kept), a mapping if none fits. Free: O(live / chains), and an unmapping when too much is kept. Resize: in
+//! place while the mapping is long enough, else by the system where it can, else by the caller.
+//!
+//! # Design
+//!
+//! A fresh page costs ten times what clearing it does, so mappings are kept, up to what the profile says plus a quarter of
+//! what is in use, and any kept one serves a smaller request, up to a factor. Where too much is kept the smallest mappings go, since
+//! the others serve more requests; so a program whose large blocks vary in size soon has mappings for all of them.
+//! Records are beside the mappings: a block starts where its mapping does, as aligned as that, and no header can be
+//! overwritten. Who frees a block says where it starts, and the chain says how long it is.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
+
+use forge_alloc_core::sync::cell::UnsafeCell;
+use forge_alloc_core::sync::{RawLock, SpinLock};
+use forge_os::{MapOptions, Os};
+
+use crate::fast::checks::{self, Misuse};
+use crate::fast::glue::const_unless_loom;
+
+/// The number of chains, a power of two.
+const CHAINS: usize = 256;
+
+/// How many times longer than the request a kept mapping may be.
+const LOOSEST: usize = 8;
+
+/// The bytes of records that are mapped at a time, at least.
+const RECORDS: usize = 16 << 10;
+
+/// The blocks of a heap that have mappings of their own.
+pub(crate) struct Huge<O> {
+    pub(crate) lock: SpinLock,
+    os: O,
+    state: UnsafeCell<State>,
+}
+
+/// One mapping.
+struct Record {
+    next: *mut Record,
+    start: NonNull<u8>,
+    len: usize,
+    size: usize,
+    high: usize,
+}
+
+struct State {
+    live: [*mut Record; CHAINS],
+    kept: *mut Record,
+    unused: *mut Record,
+    mapped: usize,
+    used: usize,
+    peak: usize,
+    retainable: usize,
+}
+
+/// How much memory there is in mappings of their own, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    pub(crate) mapped: usize,
+    pub(crate) used: usize,
+    pub(crate) peak: usize,
+}
+
+impl<O: Os> Huge<O> {
+    const_unless_loom! {
+        /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and a quarter of what is in use.
+        pub(crate) fn new(os: O, retainable: usize) -> Self {
+            let state = State {
+                live: [ptr::null_mut(); CHAINS],
+                kept: ptr::null_mut(),
+                unused: ptr::null_mut(),
+                mapped: 0,
+                used: 0,
+                peak: 0,
+                retainable,
+            };
+            Self { lock: SpinLock::new(), os, state: UnsafeCell::new(state) }
+        }
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let _guard = self.lock.guard();
+        // SAFETY: the lock is held until the end of this function, and nothing else leads to the state.
+        self.state.with_mut(|state| work(unsafe { &mut *state }))
+    }
+
+    /// Returns a block of this layout, with the number of its first bytes that may not be zero; none if there is no memory.
+    #[cold]
+    pub(crate) fn allocate(&self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
+        let len = self.round(layout.size())?;
+        self.locked(|state| {
+            // SAFETY: the records are reached under the lock.
+            unsafe {
+                let record = match state.take_best(len, len.saturating_mul(LOOSEST), layout.align()) {
+                    Some(record) => record,
+                    None => state.map(&self.os, len, layout.align())?,
+                };
+                let dirty = record.high.min(layout.size());
+                record.size = layout.size();
+                record.high = record.high.max(layout.size());
+                let start = record.start;
+                state.insert(record);
+                Some((start, dirty))
+            }
+        })
+    }
+
+    /// Takes the block back that starts at an address.
+    #[cold]
+    pub(crate) fn deallocate(&self, address: usize) {
+        self.locked(|state| {
+            // SAFETY: the records are reached under the lock.
+            unsafe {
+                let Some(record) = state.remove(address) else { checks::misuse(Misuse::NoMapping) };
+                record.next = state.kept;
+                state.kept = record;
+                let limit = state.retainable.saturating_add(state.used / 4);
+                state.drop_kept(&self.os, limit);
+            }
+        });
+    }
+
+    /// Resizes a block, which may move if `align` is no more than a page; none if the caller has to move it.
+    #[cold]
+    pub(crate) fn reallocate(&self, address: usize, align: usize, size: usize) -> Option<NonNull<u8>> {
+        let len = self.round(size)?;
+        self.locked(|state| {
+            // SAFETY: the records are reached under the lock. A resized mapping keeps its contents.
+            unsafe {
+                let Some(record) = state.remove(address) else { checks::misuse(Misuse::NoMapping) };
+                let resized = state.resize(&self.os, record, len, align);
+                if resized {
+                    record.size = size;
+                    record.high = record.high.max(size);
+                }
+                let start = record.start;
+                state.insert(record);
+                resized.then_some(start)
+            }
+        })
+    }
+
+    /// Returns every kept mapping to the system, and what is idle at the ends of live ones.
+    pub(crate) fn purge(&self) {
+        let page = self.os.page_size();
+        self.locked(|state| {
+            // SAFETY: the records are reached under the lock; the ends of live blocks are nobody's.
+            unsafe {
+                state.drop_kept(&self.os, 0);
+                for chain in 0..CHAINS {
+                    let mut record = *state.chain(chain);
+                    while let Some(live) = record.as_mut() {
+                        state.shorten(&self.os, live, live.size.next_multiple_of(page));
+                        record = live.next;
+                    }
+                }
+            }
+        });
+    }
+
+    /// Returns how much memory there is. Waits for the lock.
+    pub(crate) fn extent(&self) -> Extent {
+        self.locked(|state| Extent { mapped: state.mapped, used: state.used, peak: state.peak })
+    }
+
+    /// Returns the whole pages that hold `size` bytes.
+    fn round(&self, size: usize) -> Option<usize> {
+        size.max(1).checked_next_multiple_of(self.os.page_size()).filter(|&len| len <= isize::MAX as usize)
+    }
+}
+
+/// The methods are called with the lock held, on records of this state.
+impl State {
+    fn chain(&mut self, index: usize) -> &mut *mut Record {
+        // SAFETY: the index is below the number of chains.
+        unsafe { self.live.get_unchecked_mut(index % CHAINS) }
+    }
+
+    /// Returns the chain of an address.
+    fn chain_of(&mut self, address: usize) -> &mut *mut Record {
+        // The golden ratio spreads pages evenly (Knuth, The Art of Computer Programming 6.4).
+        let hash = (address as u64 >> 12).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
+        self.chain(hash as usize)
+    }
+
+    unsafe fn insert(&mut self, record: &mut Record) {
+        self.used += record.size;
+        self.peak = self.peak.max(self.used);
+        let chain = self.chain_of(record.start.addr().get());
+        record.next = *chain;
+        *chain = record;
+    }
+
+    unsafe fn remove<'a>(&mut self, address: usize) -> Option<&'a mut Record> {
+        let mut link: *mut *mut Record = self.chain_of(address);
+        // SAFETY: records of a chain are alive and reached under the lock.
+        unsafe {
+            while let Some(record) = (*link).as_mut() {
+                if record.start.addr().get() == address {
+                    *link = record.next;
+                    self.used -= record.size;
+                    return Some(record);
+                }
+                link = &raw mut record.next;
+            }
+        }
+        None
+    }
+
+    /// Takes the shortest kept mapping off that has at least `len` bytes, fewer than `most`, and the alignment.
+    unsafe fn take_best<'a>(&mut self, len: usize, most: usize, align: usize) -> Option<&'a mut Record> {
+        let mut best: *mut *mut Record = ptr::null_mut();
+        let mut best_len = most;
+        let mut link: *mut *mut Record = &raw mut self.kept;
+        // SAFETY: kept records are alive and reached under the lock; links stay where they are meanwhile.
+        unsafe {
+            while let Some(record) = (*link).as_mut() {
+                let aligned = record.start.addr().get() & (align - 1) == 0;
+                if aligned && record.len >= len && record.len < best_len {
+                    (best, best_len) = (link, record.len);
+                }
+                link = &raw mut record.next;
+            }
+            let record = best.as_mut()?.as_mut()?;
+            *best = record.next;
+            Some(record)
+        }
+    }
+
+    /// Maps `len` bytes.
+    unsafe fn map<'a>(&mut self, os: &impl Os, len: usize, align: usize) -> Option<&'a mut Record> {
+        // SAFETY: the lock is held.
+        let record = unsafe { self.record(os)? };
+        let options = MapOptions::new().with_alignment(align);
+        let mapping = os.map(len, options).or_else(|_| {
+            // What is kept may be what the system lacks.
+            // SAFETY: the lock is held.
+            unsafe { self.drop_kept(os, 0) };
+            os.map(len, options)
+        });
+        let Ok(start) = mapping else {
+            record.next = self.unused;
+            self.unused = record;
+            return None;
+        };
+        start.as_ptr().expose_provenance();
+        self.mapped += len;
+        *record = Record { next: ptr::null_mut(), start, len, size: 0, high: 0 };
+        Some(record)
+    }
+
+    /// Returns a record that is on no list.
+    unsafe fn record<'a>(&mut self, os: &impl Os) -> Option<&'a mut Record> {
+        if self.unused.is_null() {
+            let bytes = RECORDS.next_multiple_of(os.page_size());
+            let memory = os.map(bytes, MapOptions::new()).ok()?.cast::<Record>();
+            for place in 0..bytes / size_of::<Record>() {
+                // SAFETY: the record lies in the mapping, which is nobody else's and stays for ever.
+                unsafe {
+                    let record = memory.add(place);
+                    let empty =
+                        Record { next: self.unused, start: NonNull::dangling(), len: 0, size: 0, high: 0 };
+                    record.write(empty);
+                    self.unused = record.as_ptr();
+                }
+            }
+        }
+        // SAFETY: unused records are alive and reached under the lock.
+        unsafe {
+            let record = self.unused.as_mut()?;
+            self.unused = record.next;
+            Some(record)
+        }
+    }
+
+    /// Unmaps kept mappings, the shortest first, until no more than `limit` bytes are idle.
+    unsafe fn drop_kept(&mut self, os: &impl Os, limit: usize) {
+        while self.mapped - self.used > limit && !self.kept.is_null() {
+            // SAFETY: the lock is held.
+            let Some(record) = (unsafe { self.take_best(0, usize::MAX, 1) }) else { return };
+            // SAFETY: the mapping is whole, and a kept one is nobody's.
+            if unsafe { os.unmap(record.start, record.len) }.is_err() {
+                record.next = self.kept;
+                self.kept = record;
+                return;
+            }
+            self.mapped -= record.len;
+            record.next = self.unused;
+            self.unused = record;
+        }
+    }
+
+    /// Makes the mapping of a record at least `len` bytes long, and not much longer; returns whether it is.
+    unsafe fn resize(&mut self, os: &impl Os, record: &mut Record, len: usize, align: usize) -> bool {
+        if len <= record.len {
+            if len < record.len / 2 {
+                // SAFETY: the caller gives up what lies beyond the new size.
+                unsafe { self.shorten(os, record, len) };
+            }
+            return true;
+        }
+        // SAFETY: the mapping is whole, and its user is the caller, who waits.
+        let in_place = unsafe { os.remap(record.start, record.len, len, false) };
+        let resized = in_place.or_else(|error| match align <= os.page_size() {
+            // SAFETY: as above; the caller takes the new address.
+            true => unsafe { os.remap(record.start, record.len, len, true) },
+            false => Err(error),
+        });
+        let Ok(start) = resized else { return false };
+        start.as_ptr().expose_provenance();
+        self.mapped += len - record.len;
+        (record.start, record.len) = (start, len);
+        true
+    }
+
+    /// Unmaps what lies beyond `len` bytes, if the system takes it.
+    unsafe fn shorten(&mut self, os: &impl Os, record: &mut Record, len: usize) {
+        if len >= record.len {
+            return;
+        }
+        // SAFETY: whole pages at the end of a mapping, which nobody uses.
+        if unsafe { os.unmap(record.start.add(len), record.len - len) }.is_ok() {
+            self.mapped -= record.len - len;
+            record.len = len;
+            record.high = record.high.min(len);
+        }
+    }
+}
+
+// SAFETY: the state is reached under the lock.
+unsafe impl<O: Os> Sync for Huge<O> {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl<O: Os> Send for Huge<O> {}

@@ -1,0 +1,148 @@
+//! A segment: a self-aligned mapping of units, with everything that is known about them at its start.
+//!
+//! ```text
+//!   base, a multiple of SEGMENT                                                      base + SEGMENT
+//!   | header: links, three sets of units, heads, spans, maps | unit 3 | unit 4 | .. | unit 127 |
+//!     HEADER_UNITS units                                     a span is a run of units
+//!
+//!   block --> & !(SEGMENT - 1) --> segment;  unit number --> heads[unit] --> spans[head], maps[head]
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) A segment is mapped whole and readable, its base was exposed, and it starts at a multiple of [`SEGMENT`].
+//! - (I2) The bit of a unit in `free` is set exactly if it belongs to no span. Units of the header are in none of the sets.
+//! - (I3) A unit outside of `touched` reads as zero; one in `resident` is free and may have pages.
+//! - (I4) While a run of units belongs to a span, `heads` has its first unit for each of them. The run, its span and its map
+//!   are the span holder's; everything else in the header belongs to who holds the lock of the [`Units`](super::units::Units).
+//!
+//! # Operations
+//!
+//! Finding the span of a block: O(1), two loads. Finding a run: O(log units).
+//!
+//! # Design
+//!
+//! Metadata lies out of band, in front: a free does not write to the block, and no overflow of a block reaches the
+//! metadata without crossing other blocks first. The maps take room for the smallest class; what larger classes do not
+//! need is never touched. Runs are found in a word of 128 bits by shifts.
+//!
+//! Blocks come back as addresses. What a caller hands over may have lost the right to reach beyond the block (a `Box`
+//! narrows it), so nothing is read through it: the address leads to the segment, whose base was exposed when it was mapped.
+#![allow(unsafe_code)]
+
+use core::ptr::{self, NonNull};
+
+use crate::fast::middle::span::Span;
+
+/// The bytes of a unit, the smallest span.
+pub(crate) const UNIT: usize = 32 << 10;
+
+/// The bytes of a segment, and its alignment.
+pub(crate) const SEGMENT: usize = 4 << 20;
+
+/// The units of a segment, the header included.
+pub(crate) const UNITS: usize = SEGMENT / UNIT;
+
+/// The words of the map of a span: a bit for each slot of the smallest class.
+pub(crate) const MAP_WORDS: usize = UNIT / 8 / 64;
+
+/// The units that the header takes.
+pub(crate) const HEADER_UNITS: usize = size_of::<Segment>().div_ceil(UNIT);
+
+/// The units that can belong to spans, as a set.
+pub(crate) const ALL: u128 = u128::MAX << HEADER_UNITS;
+
+/// The header of a segment.
+#[repr(C)]
+pub(crate) struct Segment {
+    pub(super) next: *mut Segment,
+    pub(super) prev: *mut Segment,
+    pub(super) free: u128,
+    pub(super) touched: u128,
+    pub(super) resident: u128,
+    heads: [u8; UNITS],
+    spans: [Span; UNITS],
+    maps: [[u64; MAP_WORDS]; UNITS],
+}
+
+const _: () = assert!(UNITS == 128, "the sets of units are words of 128 bits");
+
+/// Returns the set of `count` units from `first` on.
+pub(super) const fn run(first: usize, count: usize) -> u128 {
+    (u128::MAX >> (UNITS - count)) << first
+}
+
+/// Returns the first unit of the lowest run of `count` units in a set. O(log `count`).
+pub(super) fn find_run(set: u128, count: usize) -> Option<usize> {
+    let (mut starts, mut length) = (set, 1);
+    while length < count {
+        let step = length.min(count - length);
+        starts &= starts >> step;
+        length += step;
+    }
+    if starts == 0 { None } else { Some(starts.trailing_zeros() as usize) }
+}
+
+/// Returns how many powers of two fit into the longest run of a set: 0 if it is empty, 1 for 1, 2 for 2 and 3, 3 for 4 to 7.
+pub(super) fn reach(set: u128) -> usize {
+    let (mut starts, mut rank) = (set, 0);
+    while starts != 0 && rank < 7 {
+        starts &= starts >> (1 << rank);
+        rank += 1;
+    }
+    rank + usize::from(starts != 0)
+}
+
+/// Returns the span that the block at an address belongs to. O(1).
+///
+/// # Safety
+///
+/// The address is that of a block in a segment, or any other in a mapped one.
+#[inline(always)]
+pub(crate) unsafe fn span_of(address: usize) -> *mut Span {
+    let segment = ptr::with_exposed_provenance_mut::<Segment>(address & !(SEGMENT - 1));
+    let unit = address % SEGMENT / UNIT;
+    // SAFETY: the segment is mapped and exposed (I1), and `unit` and heads are below `UNITS`. The entries are the span
+    // holder's (I4), who handed the block out after writing them.
+    unsafe {
+        let head = (&raw const (*segment).heads).cast::<u8>().add(unit).read();
+        (&raw mut (*segment).spans).cast::<Span>().add(usize::from(head) % UNITS)
+    }
+}
+
+/// A run of units, before it becomes a span or after it was one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Run {
+    pub(crate) segment: NonNull<Segment>,
+    pub(crate) first: usize,
+    pub(crate) count: usize,
+    /// Whether every byte is zero.
+    pub(crate) zero: bool,
+}
+
+impl Run {
+    /// Returns the address of the first byte. O(1).
+    pub(crate) fn start(&self) -> usize {
+        self.segment.addr().get() + self.first * UNIT
+    }
+
+    /// Returns where the span of the run is kept, and where its map is, after every unit was told. O(`count`).
+    ///
+    /// # Safety
+    ///
+    /// The run is taken, and the caller's alone.
+    pub(crate) unsafe fn claim(&self) -> (*mut Span, *mut u64) {
+        let segment = self.segment.as_ptr();
+        // SAFETY: the units of a run are below `UNITS`, and their entries are the holder's (I4).
+        unsafe {
+            let heads = (&raw mut (*segment).heads).cast::<u8>();
+            heads.add(self.first).write_bytes(self.first as u8, self.count);
+            let span = (&raw mut (*segment).spans).cast::<Span>().add(self.first);
+            let map = (&raw mut (*segment).maps).cast::<[u64; MAP_WORDS]>().add(self.first).cast();
+            (span, map)
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,317 @@
+//! Runs of units: which segment they come from, what stays resident when they come back, and what goes to the system.
+//!
+//! ```text
+//!   by reach   7: segment -> segment     longest free run of 64 units or more
+//!              6: segment                32 to 63
+//!              ..
+//!              1: segment -> ..          1
+//!              0: segment -> ..          none
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) Every segment is on the list of its reach, reached by who holds the lock.
+//! - (I2) `used` is the number of units in runs that are taken, `retained` that of free units that may be resident.
+//!
+//! # Operations
+//!
+//! `take`: O(1) tries, and a mapping if no segment has room. `give`: O(1); every so many, one pass over the segments to
+//! give pages back. `purge`: O(segments), and a call to the system for each run.
+//!
+//! # Design
+//!
+//! Segments with short runs are tried first, so that long runs stay whole and segments become empty. What is freed stays
+//! resident, because a page that is given back and touched again costs more than a microsecond; when more stays than the profile says
+//! plus a quarter of what is in use, pages go back until half of that is left. So a page is given back once
+//! for at least as many bytes freed as that half, whatever the pattern, and nothing depends on a clock or a thread of our own.
+#![allow(unsafe_code)]
+
+use core::ptr::{self, NonNull};
+
+use forge_alloc_core::sync::cell::UnsafeCell;
+use forge_alloc_core::sync::{RawLock, SpinLock};
+use forge_os::{MapOptions, Os, Released};
+
+use super::segment::{ALL, Run, SEGMENT, Segment, UNIT, find_run, reach, run};
+use crate::fast::glue::const_unless_loom;
+
+/// The number of lists.
+const REACHES: usize = 8;
+
+/// How many segments are tried whose reach may just not suffice.
+const TRIES: usize = 16;
+
+/// The runs of units of a heap.
+pub(crate) struct Units<O> {
+    pub(crate) lock: SpinLock,
+    os: O,
+    state: UnsafeCell<State>,
+}
+
+/// How much memory the units hold, in bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Extent {
+    pub(crate) mapped: usize,
+    pub(crate) used: usize,
+    pub(crate) retained: usize,
+    pub(crate) peak: usize,
+}
+
+struct State {
+    by_reach: [*mut Segment; REACHES],
+    segments: usize,
+    used: usize,
+    peak: usize,
+    retained: usize,
+    retainable: usize,
+}
+
+impl<O: Os> Units<O> {
+    const_unless_loom! {
+        /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use.
+        pub(crate) fn new(os: O, retainable: usize) -> Self {
+            Self {
+                lock: SpinLock::new(),
+                os,
+                state: UnsafeCell::new(State {
+                    by_reach: [ptr::null_mut(); REACHES],
+                    segments: 0,
+                    used: 0,
+                    peak: 0,
+                    retained: 0,
+                    retainable: retainable / UNIT,
+                }),
+            }
+        }
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let _guard = self.lock.guard();
+        // SAFETY: the lock is held until the end of this function, and nothing else leads to the state.
+        self.state.with_mut(|state| work(unsafe { &mut *state }))
+    }
+
+    /// Takes a run of `count` units, at most a quarter of a segment; none if there is no memory.
+    pub(crate) fn take(&self, count: usize) -> Option<Run> {
+        self.locked(|state| {
+            // SAFETY: the lock is held.
+            let segment = unsafe { state.find(count).or_else(|| state.map(&self.os))? };
+            // SAFETY: the segment is one of the state's, under the lock.
+            unsafe { state.cut(segment, count) }
+        })
+    }
+
+    /// Takes a run back.
+    ///
+    /// # Safety
+    ///
+    /// The run was taken here, and nothing uses it any more.
+    pub(crate) unsafe fn give(&self, taken: Run) {
+        self.locked(|state| {
+            // SAFETY: the lock is held, and the run's units are the caller's to give.
+            unsafe { state.join(taken) };
+            let limit = state.retainable + state.used / 4;
+            if state.retained > limit {
+                // SAFETY: the lock is held.
+                unsafe { state.purge(&self.os, limit / 2) };
+            }
+        });
+    }
+
+    /// Gives every free page back to the system, and every empty segment.
+    pub(crate) fn purge(&self) {
+        // SAFETY: the lock is held.
+        self.locked(|state| unsafe { state.purge(&self.os, 0) });
+    }
+
+    /// Returns how much memory there is. Waits for the lock.
+    pub(crate) fn extent(&self) -> Extent {
+        self.locked(|state| Extent {
+            mapped: state.segments * SEGMENT,
+            used: state.used * UNIT,
+            retained: state.retained * UNIT,
+            peak: state.peak * UNIT,
+        })
+    }
+}
+
+/// The methods are called with the lock held.
+impl State {
+    /// Returns the list of a reach.
+    fn list(&mut self, reach: usize) -> &mut *mut Segment {
+        // SAFETY: the index is below the number of lists.
+        unsafe { self.by_reach.get_unchecked_mut(reach % REACHES) }
+    }
+
+    /// Returns a segment with a run of `count` units.
+    unsafe fn find(&mut self, count: usize) -> Option<NonNull<Segment>> {
+        let least = 1 + count.ilog2() as usize;
+        for rank in least..REACHES {
+            let mut segment = *self.list(rank);
+            for _ in 0..TRIES {
+                let Some(found) = NonNull::new(segment) else { break };
+                // SAFETY: listed segments are mapped, and reached under the lock (I1).
+                unsafe {
+                    if find_run((*segment).free, count).is_some() {
+                        return Some(found);
+                    }
+                    segment = (*segment).next;
+                }
+            }
+        }
+        None
+    }
+
+    /// Maps a segment in which everything is free.
+    #[cold]
+    unsafe fn map(&mut self, os: &impl Os) -> Option<NonNull<Segment>> {
+        let memory = os.map(SEGMENT, MapOptions::new().with_alignment(SEGMENT)).ok()?;
+        // Blocks lead here by their addresses alone.
+        memory.as_ptr().expose_provenance();
+        let segment: NonNull<Segment> = memory.cast();
+        // SAFETY: the mapping is new, zero, and as long and aligned as a segment; zero is a value of every field.
+        unsafe {
+            (&raw mut (*segment.as_ptr()).free).write(ALL);
+            self.link(segment.as_ptr());
+        }
+        self.segments += 1;
+        Some(segment)
+    }
+
+    /// Takes the lowest run of `count` units of a segment.
+    unsafe fn cut(&mut self, segment: NonNull<Segment>, count: usize) -> Option<Run> {
+        let header = segment.as_ptr();
+        // SAFETY: a listed segment under the lock (I1). No reference to it lives while another is made.
+        unsafe {
+            let first = find_run((*header).free, count)?;
+            let taken = run(first, count);
+            let zero = (*header).touched & taken == 0;
+            self.retained -= ((*header).resident & taken).count_ones() as usize;
+            self.used += count;
+            self.peak = self.peak.max(self.used);
+            self.unlink(header);
+            (*header).free &= !taken;
+            (*header).touched |= taken;
+            (*header).resident &= !taken;
+            self.link(header);
+            Some(Run { segment, first, count, zero })
+        }
+    }
+
+    /// Makes the units of a run free.
+    unsafe fn join(&mut self, taken: Run) {
+        let header = taken.segment.as_ptr();
+        let units = run(taken.first, taken.count);
+        // SAFETY: as in `cut`.
+        unsafe {
+            self.unlink(header);
+            (*header).free |= units;
+            (*header).resident |= units;
+            self.link(header);
+        }
+        self.used -= taken.count;
+        self.retained += taken.count;
+    }
+
+    /// Puts a segment on the list of its reach.
+    unsafe fn link(&mut self, segment: *mut Segment) {
+        // SAFETY: the caller's segment is alive, and so are those of the lists (I1).
+        unsafe {
+            let list = self.list(reach((*segment).free));
+            (*segment).prev = ptr::null_mut();
+            (*segment).next = *list;
+            if !(*list).is_null() {
+                (**list).prev = segment;
+            }
+            *list = segment;
+        }
+    }
+
+    /// Takes a segment off the list of its reach, which has not changed since it was linked.
+    unsafe fn unlink(&mut self, segment: *mut Segment) {
+        // SAFETY: as in `link`.
+        unsafe {
+            let (next, prev) = ((*segment).next, (*segment).prev);
+            match prev.is_null() {
+                true => *self.list(reach((*segment).free)) = next,
+                false => (*prev).next = next,
+            }
+            if !next.is_null() {
+                (*next).prev = prev;
+            }
+        }
+    }
+
+    /// Gives free pages back, the emptiest segments first, until at most `target` units are retained.
+    #[cold]
+    unsafe fn purge(&mut self, os: &impl Os, target: usize) {
+        for rank in (1..REACHES).rev() {
+            let mut segment = *self.list(rank);
+            while !segment.is_null() && (self.retained > target || target == 0) {
+                // SAFETY: a listed segment under the lock (I1); `next` is read before it may go.
+                unsafe {
+                    let next = (*segment).next;
+                    if (*segment).free != ALL || self.unmap(os, segment).is_none() {
+                        self.release(os, segment);
+                    }
+                    segment = next;
+                }
+            }
+        }
+    }
+
+    /// Unmaps an empty segment; none if the system refuses.
+    unsafe fn unmap(&mut self, os: &impl Os, segment: *mut Segment) -> Option<()> {
+        let memory = NonNull::new(segment.cast::<u8>())?;
+        // SAFETY: a listed segment; after the call nothing leads to it.
+        unsafe {
+            let resident = (*segment).resident.count_ones() as usize;
+            self.unlink(segment);
+            if os.unmap(memory, SEGMENT).is_err() {
+                self.link(segment);
+                return None;
+            }
+            self.retained -= resident;
+            self.segments -= 1;
+        }
+        Some(())
+    }
+
+    /// Gives the free resident pages of a segment back.
+    unsafe fn release(&mut self, os: &impl Os, segment: *mut Segment) {
+        // SAFETY: a listed segment under the lock; its free units are nobody's.
+        unsafe {
+            while (*segment).resident != 0 {
+                let first = (*segment).resident.trailing_zeros() as usize;
+                let count = ((*segment).resident >> first).trailing_ones() as usize;
+                let units = run(first, count);
+                if self.release_run(os, segment, first, count) {
+                    (*segment).touched &= !units;
+                }
+                // Whatever the system did, it is not asked again before these units were used.
+                (*segment).resident &= !units;
+                self.retained -= count;
+            }
+        }
+    }
+
+    /// Gives the whole pages of a free run back, and returns whether every byte of the run is zero then.
+    unsafe fn release_run(&self, os: &impl Os, segment: *mut Segment, first: usize, count: usize) -> bool {
+        let page = os.page_size();
+        let (start, end) = ((first * UNIT).next_multiple_of(page), (first + count) * UNIT / page * page);
+        if start >= end {
+            return false;
+        }
+        // SAFETY: the range lies in the segment, whose pages start at multiples of the page size, and holds free units only.
+        let released = unsafe {
+            NonNull::new(segment.cast::<u8>().add(start)).map(|memory| os.release_pages(memory, end - start))
+        };
+        let whole = end - start == count * UNIT;
+        whole && matches!(released, Some(Ok(Released::Zeroed)))
+    }
+}
+
+// SAFETY: the state is reached under the lock.
+unsafe impl<O: Os> Sync for Units<O> {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl<O: Os> Send for Units<O> {}

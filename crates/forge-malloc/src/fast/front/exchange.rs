@@ -1,0 +1,225 @@
+//! What a thread does when a bin is empty or full: batches from and to what threads share.
+//!
+//! ```text
+//!   refill:  the depot of the class -> a span of the class -> a new span        then the top of the bin
+//!   spill:   a larger array -> the older half: to the depot, or into their spans     then on top of the bin
+//! ```
+//!
+//! # Design
+//!
+//! The array of a bin is itself a block of the heap, taken straight from its span, so that growing one bin never
+//! touches another. Of a full bin the blocks that were freed first leave, since those freed last are the ones that the processor
+//! still has in its cache; half of the bin at a time, so that what moves the rest down is paid once for many frees.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr;
+
+use forge_os::Os;
+
+use super::cache::{Bin, State, ThreadCache};
+use super::sizes::{Class, Shape};
+use crate::fast::heap::Heap;
+use crate::fast::profile::Profile;
+
+impl Bin {
+    /// Returns how many blocks the bin has room for. O(1).
+    fn capacity(&self) -> usize {
+        (self.end.get().addr() - self.low.get().addr()) / size_of::<usize>()
+    }
+
+    /// Returns how many blocks are in the bin. O(1).
+    fn len(&self) -> usize {
+        (self.top.get().addr() - self.low.get().addr()) / size_of::<usize>()
+    }
+
+    /// Makes `array` the array of the bin, with `len` of `capacity` words in use.
+    ///
+    /// # Safety
+    ///
+    /// The array has that many words, or everything is null and zero; the words in use are as the invariants say.
+    unsafe fn set(&self, array: *mut usize, len: usize, capacity: usize) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.low.set(array);
+            self.top.set(array.add(len));
+            self.end.set(array.add(capacity));
+        }
+    }
+}
+
+impl<P: Profile> ThreadCache<P> {
+    /// Takes a block of a class whose bin is empty, and fills the bin by the way; 0 if there is no memory.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate). The bin is empty.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn refill<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
+        let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
+        // SAFETY: the caller's promise.
+        if !unsafe { self.ready(heap, class, heap.has_batches(class)) } {
+            return heap.take_one(class).0;
+        }
+        let (array, capacity) = (bin.low.get(), bin.capacity());
+        // SAFETY: the array has `capacity` words, none of them in use. What is taken is at most as many.
+        unsafe {
+            let mut count = if capacity >= shape.batch { heap.take_batch(class, array) } else { 0 };
+            if count == 0 {
+                count = heap.take(class, array, shape.batch.min(capacity.div_ceil(2))).0;
+            }
+            let Some(rest) = count.checked_sub(1) else { return 0 };
+            bin.top.set(array.add(rest));
+            array.add(rest).read()
+        }
+    }
+
+    /// Takes the block at an address back into a bin that is full.
+    ///
+    /// # Safety
+    ///
+    /// As [`deallocate`](Self::deallocate), for a layout of the class. The bin is full.
+    #[cold]
+    #[inline(never)]
+    pub(super) unsafe fn spill<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
+        let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
+        // SAFETY: the caller's promise; the words of the bin are addresses of free blocks (cache, I1).
+        unsafe {
+            if !self.ready(heap, class, false) {
+                return heap.give(class, &raw const address, 1);
+            }
+            if bin.top.get() == bin.end.get() {
+                let (array, len) = (bin.low.get(), bin.len());
+                let leaving = len.div_ceil(2);
+                give_all(heap, class, shape, array, leaving);
+                array.copy_from(array.add(leaving), len - leaving);
+                bin.top.set(array.add(len - leaving));
+            }
+            bin.top.get().write(address);
+            bin.top.set(bin.top.get().add(1));
+        }
+    }
+
+    /// Gives every block back that the cache keeps, and keeps no more. O(blocks).
+    ///
+    /// # Safety
+    ///
+    /// Every request of this cache goes to `heap`.
+    pub unsafe fn close<O: Os>(&self, heap: &Heap<P, O>) {
+        self.state.set(State::Closed);
+        // SAFETY: the words of the bins are addresses of free blocks (cache, I1), and are forgotten.
+        unsafe { self.empty(heap) };
+    }
+
+    /// Gives every block back that the cache keeps. O(blocks).
+    ///
+    /// # Safety
+    ///
+    /// Every request of this cache goes to `heap`.
+    pub unsafe fn empty<O: Os>(&self, heap: &Heap<P, O>) {
+        for class in Class::all() {
+            let bin = class.of_each(&self.bins);
+            let (array, len, capacity) = (bin.low.get(), bin.len(), bin.capacity());
+            if array.is_null() {
+                continue;
+            }
+            // SAFETY: as for `close`; the array is the bin's alone.
+            unsafe {
+                bin.set(ptr::null_mut(), 0, 0);
+                give_all(heap, class, class.shape::<P>(), array, len);
+                give_array(heap, array, capacity);
+            }
+        }
+    }
+
+    /// Returns whether the bin of a class has an array, after it was made or made larger where that is due.
+    ///
+    /// # Safety
+    ///
+    /// Every request of this cache goes to `heap`.
+    unsafe fn ready<O: Os>(&self, heap: &Heap<P, O>, class: Class, for_batch: bool) -> bool {
+        if self.state.get() == State::New {
+            // The opener may allocate, and finds a cache that keeps nothing.
+            self.state.set(State::Closed);
+            (self.opener)(self);
+        }
+        let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
+        if self.state.get() != State::Open || shape.capacity == 0 {
+            return false;
+        }
+        let capacity = bin.capacity();
+        if capacity < shape.capacity {
+            let larger = match for_batch {
+                true => (2 * shape.batch).max(2 * capacity),
+                false => (2 * capacity).max(shape.first),
+            };
+            // SAFETY: the caller's promise.
+            unsafe { grow(heap, bin, larger.min(shape.capacity)) };
+        }
+        !bin.low.get().is_null()
+    }
+}
+
+/// Gives blocks back in batches.
+///
+/// # Safety
+///
+/// `blocks` is valid for reading `count` words, each the address of a block of the class that nobody uses any more.
+unsafe fn give_all<P: Profile, O: Os>(
+    heap: &Heap<P, O>,
+    class: Class,
+    shape: &Shape,
+    blocks: *const usize,
+    count: usize,
+) {
+    let mut given = 0;
+    while given < count {
+        let batch = shape.batch.min(count - given);
+        // SAFETY: the words from `given` on are below `count`.
+        unsafe { heap.give_batch(class, blocks.add(given), batch) };
+        given += batch;
+    }
+}
+
+/// Gives a bin an array of `capacity` words, with what it has; nothing changes if there is no memory.
+///
+/// # Safety
+///
+/// The bin is one of a cache of `heap`, and has fewer words.
+unsafe fn grow<P: Profile, O: Os>(heap: &Heap<P, O>, bin: &Bin, capacity: usize) {
+    let Some(class) = array_class(capacity) else { return };
+    let array = ptr::with_exposed_provenance_mut::<usize>(heap.take_one(class).0);
+    if array.is_null() {
+        return;
+    }
+    let (old, len, old_capacity) = (bin.low.get(), bin.len(), bin.capacity());
+    // SAFETY: the new array is longer, and the old one, if there is one, has `len` words in use.
+    unsafe {
+        if !old.is_null() {
+            array.copy_from_nonoverlapping(old, len);
+        }
+        bin.set(array, len, capacity);
+        if !old.is_null() {
+            give_array(heap, old, old_capacity);
+        }
+    }
+}
+
+/// Returns the class of an array of `capacity` words.
+fn array_class(capacity: usize) -> Option<Class> {
+    Class::of(Layout::array::<usize>(capacity).ok()?)
+}
+
+/// Gives the array of a bin back.
+///
+/// # Safety
+///
+/// The array was taken with this capacity, and nobody uses it any more.
+unsafe fn give_array<P: Profile, O: Os>(heap: &Heap<P, O>, array: *mut usize, capacity: usize) {
+    if let Some(class) = array_class(capacity) {
+        let address = array.addr();
+        // SAFETY: the block came from the span of this class.
+        unsafe { heap.give(class, &raw const address, 1) };
+    }
+}

@@ -1,0 +1,5 @@
+//! What a thread does without looking at any other: size classes and the thread cache.
+
+pub(super) mod cache;
+mod exchange;
+pub(super) mod sizes;

@@ -1,0 +1,187 @@
+//! Size classes: which class serves a layout, and what each class looks like.
+//!
+//! ```text
+//!   8 16 24 .. 64 | 80 96 112 128 | .. | 20480 24576 28672 32768 | 48 Ki 64 Ki .. 1 Mi |  above
+//!   steps of 8    | four to each doubling                        | two to a doubling   |  a mapping of its own
+//!   spans of several slots                                       | spans of one slot   |
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) A [`Class`] is below [`CLASSES`].
+//! - (I2) The class is a function of the layout alone: whoever frees a block with its layout finds the class it came from.
+//! - (I3) The slots of a class are aligned to the lowest bit of its size, up to [`UNIT`], because spans start at units.
+//! - (I4) `offset * reciprocal >> 40` is `offset / size`, for every offset in a span.
+//!
+//! # Operations
+//!
+//! [`Class::of`]: O(1), a shift and a load up to 1 KiB; folds to a constant for a constant layout.
+//!
+//! # Design
+//!
+//! The arithmetic is that of [`ClassTable`]. Four classes to a doubling keep internal waste below a fifth. Blocks above
+//! 32 KiB end in pages that are never touched if they are not asked for, so larger steps cost addresses and no memory, and
+//! fewer classes keep fewer free blocks.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::marker::PhantomData;
+
+use forge_alloc::{ClassTable, NonZeroLayout};
+
+use crate::fast::LARGEST_BATCH;
+use crate::fast::back::segment::UNIT;
+use crate::fast::profile::Profile;
+
+/// The number of size classes.
+pub(crate) const CLASSES: usize = 54;
+
+/// The largest class that shares a span with others of its kind.
+const LARGEST_SHARED: usize = 32 << 10;
+
+/// The largest class of which threads keep blocks.
+const LARGEST_CACHED: usize = 256 << 10;
+
+const SIZES: [usize; CLASSES] = [
+    8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
+    1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 14336, 16384,
+    20480, 24576, 28672, 32768, 49152, 65536, 98304, 131_072, 196_608, 262_144, 393_216, 524_288, 786_432,
+    1_048_576,
+];
+
+/// Slots promise the alignment of a unit at most (I3).
+static TABLE: ClassTable<CLASSES> = ClassTable::new(SIZES).with_align_limit(UNIT);
+
+/// The number of a size class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Class(u8);
+
+impl Class {
+    /// Returns the class that serves `layout`; none for layouts that get a mapping of their own, and for empty ones. O(1).
+    #[inline(always)]
+    pub(crate) fn of(layout: Layout) -> Option<Self> {
+        let layout = NonZeroLayout::try_from(layout).ok()?;
+        TABLE.class_of(layout).map(|class| Self(class as u8))
+    }
+
+    /// Returns every class.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        (0..CLASSES as u8).map(Self)
+    }
+
+    /// Returns the number, below [`CLASSES`]. O(1).
+    #[inline(always)]
+    pub(crate) const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// Returns the piece of `pieces` that belongs to this class. O(1).
+    #[inline(always)]
+    pub(crate) fn of_each<T>(self, pieces: &[T; CLASSES]) -> &T {
+        // SAFETY: a class is below `CLASSES` (I1).
+        unsafe { pieces.get_unchecked(self.index()) }
+    }
+
+    /// Returns the shape of the class under a profile. O(1).
+    #[inline(always)]
+    pub(crate) fn shape<P: Profile>(self) -> &'static Shape {
+        self.of_each(Shapes::<P>::TABLE)
+    }
+}
+
+/// What the slots of a class look like, and how many of them wait where.
+#[derive(Debug)]
+pub(crate) struct Shape {
+    /// The bytes of a slot.
+    pub(crate) size: usize,
+    /// The units of a span.
+    pub(crate) units: usize,
+    /// The slots of a span.
+    pub(crate) slots: usize,
+    reciprocal: u64,
+    /// How many blocks move between threads at a time.
+    pub(crate) batch: usize,
+    /// How many blocks a thread keeps at first.
+    pub(crate) first: usize,
+    /// How many blocks a thread keeps at most.
+    pub(crate) capacity: usize,
+    /// How many batches wait for any thread.
+    pub(crate) depot: usize,
+}
+
+impl Shape {
+    /// Returns the index of the slot that starts `offset` bytes into a span, or none if no slot starts there. O(1).
+    #[inline(always)]
+    pub(crate) fn index_of(&self, offset: usize) -> Option<usize> {
+        // (I4): spans are at most a mebibyte.
+        let index = ((offset as u64 * self.reciprocal) >> RECIPROCAL_BITS) as usize;
+        if index * self.size == offset { Some(index) } else { None }
+    }
+}
+
+const RECIPROCAL_BITS: u32 = 40;
+
+/// The shapes of all classes under a profile.
+struct Shapes<P>(PhantomData<P>);
+
+impl<P: Profile> Shapes<P> {
+    const TABLE: &'static [Shape; CLASSES] = &{
+        assert!(P::BATCH >= 1 && P::BATCH <= LARGEST_BATCH, "a batch has to fit into what carries it");
+        assert!(
+            P::CACHE_BLOCKS >= 2 * P::BATCH,
+            "a thread keeps two batches, or one would go back and forth"
+        );
+        let mut table = [const { Shape::EMPTY }; CLASSES];
+        let mut class = 0;
+        while class < CLASSES {
+            table[class] = Shape::new::<P>(SIZES[class]);
+            class += 1;
+        }
+        table
+    };
+}
+
+impl Shape {
+    const EMPTY: Self =
+        Self { size: 0, units: 0, slots: 0, reciprocal: 0, batch: 0, first: 0, capacity: 0, depot: 0 };
+
+    const fn new<P: Profile>(size: usize) -> Self {
+        let shared = size <= LARGEST_SHARED;
+        let units = if !shared {
+            size.div_ceil(UNIT)
+        } else if 8 * size <= UNIT {
+            1
+        } else {
+            (8 * size).div_ceil(UNIT)
+        };
+        let slots = if shared { units * UNIT / size } else { 1 };
+        let batch = clamp(P::CACHE_BYTES / 4 / size, 1, P::BATCH);
+        let capacity = if shared {
+            clamp(P::CACHE_BYTES / size, 4 * batch, P::CACHE_BLOCKS)
+        } else if size <= LARGEST_CACHED {
+            1
+        } else {
+            0
+        };
+        let depot = if shared { clamp(P::DEPOT_BYTES / (batch * size), 2, 64) } else { 0 };
+        let reciprocal = (1_u64 << RECIPROCAL_BITS).div_ceil(size as u64);
+        Self {
+            size,
+            units,
+            slots,
+            reciprocal,
+            batch,
+            first: if capacity < 8 { capacity } else { 8 },
+            capacity,
+            depot,
+        }
+    }
+}
+
+const fn clamp(value: usize, least: usize, most: usize) -> usize {
+    let value = if value < least { least } else { value };
+    if value > most { most } else { value }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -1,0 +1,194 @@
+//! A heap: what threads share, put together.
+//!
+//! ```text
+//!   ThreadCache   ThreadCache   ..            one per thread, front/cache
+//!        \            /
+//!   Heap  shelf of class 0 | shelf of class 1 | ..    middle/shelf: depot and spans
+//!         batches                                     middle/batches
+//!         units: segments                             back/units
+//!         huge: mappings                              back/huge
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) A block is live, in the cache of one thread, in a depot, or in its span: exactly one of the four.
+//! - (I2) Locks are taken in the order shelves by class, units, huge; a thread waits for a lock of a lower place only while it
+//!   holds none of a higher.
+//!
+//! # Operations
+//!
+//! [`trim`](Heap::trim): O(what is free). [`stats`](Heap::stats): O(classes).
+#![allow(unsafe_code)]
+
+use core::marker::PhantomData;
+
+use forge_alloc_core::CachePadded;
+use forge_alloc_core::sync::RawLock;
+use forge_os::Os;
+
+use super::LARGEST_BATCH;
+use super::back::huge::Huge;
+use super::back::units::Units;
+use super::front::sizes::{CLASSES, Class};
+use super::glue::{array_of, const_unless_loom};
+use super::middle::batches::Batches;
+use super::middle::shelf::Shelf;
+use super::profile::Profile;
+use super::stats::Stats;
+
+/// What the threads of a process share: the spans, mappings and free blocks of one allocator.
+///
+/// A thread reaches it through a [`ThreadCache`](super::ThreadCache). Its memory lives as long as the process: dropping a heap
+/// returns nothing.
+pub struct Heap<P: Profile, O: Os> {
+    shelves: [CachePadded<Shelf>; CLASSES],
+    batches: Batches,
+    units: Units<O>,
+    pub(super) huge: Huge<O>,
+    os: O,
+    profile: PhantomData<fn() -> P>,
+}
+
+impl<P: Profile, O: Os> Heap<P, O> {
+    const_unless_loom! {
+        /// Returns an empty heap over an operating system. O(classes).
+        pub fn new(os: O) -> Self {
+            Self {
+                shelves: array_of!(CachePadded::new(Shelf::new())),
+                batches: Batches::new(),
+                units: Units::new(os, P::RETAINED_BYTES),
+                huge: Huge::new(os, P::RETAINED_HUGE_BYTES),
+                os,
+                profile: PhantomData,
+            }
+        }
+    }
+
+    fn shelf(&self, class: Class) -> &Shelf {
+        let shelf: &CachePadded<Shelf> = class.of_each(&self.shelves);
+        shelf
+    }
+
+    /// Takes up to `wanted` blocks out of their spans; see [`Shelf::take`].
+    ///
+    /// # Safety
+    ///
+    /// `out` is valid for writing `wanted` words.
+    pub(super) unsafe fn take(&self, class: Class, out: *mut usize, wanted: usize) -> (usize, bool) {
+        // SAFETY: the caller's promise, and the class's own shape and shelf.
+        unsafe { self.shelf(class).take(&self.units, class, class.shape::<P>(), out, wanted) }
+    }
+
+    /// Takes one block out of its span, and tells whether it is zero. The address is 0 if there is no memory.
+    pub(super) fn take_one(&self, class: Class) -> (usize, bool) {
+        let mut address = 0;
+        // SAFETY: there is room for one word.
+        let (_, zero) = unsafe { self.take(class, &raw mut address, 1) };
+        (address, zero)
+    }
+
+    /// Takes a batch from the depot and writes it from `out` on; returns how many blocks that is. Lock-free.
+    ///
+    /// # Safety
+    ///
+    /// `out` is valid for writing as many words as a batch of the class has.
+    pub(super) unsafe fn take_batch(&self, class: Class, out: *mut usize) -> usize {
+        // SAFETY: the caller's promise.
+        unsafe { self.shelf(class).depot.take(&self.batches, out) }
+    }
+
+    /// Returns whether the depot of a class had a batch a moment ago.
+    pub(super) fn has_batches(&self, class: Class) -> bool {
+        self.shelf(class).depot.len() != 0
+    }
+
+    /// Takes blocks back into their spans.
+    ///
+    /// # Safety
+    ///
+    /// As [`Shelf::give`].
+    pub(super) unsafe fn give(&self, class: Class, blocks: *const usize, count: usize) {
+        // SAFETY: the caller's promise, and the class's own shape and shelf.
+        unsafe { self.shelf(class).give(&self.units, class, class.shape::<P>(), blocks, count) }
+    }
+
+    /// Takes up to a batch of blocks back, for any thread if the depot has room, else into their spans.
+    ///
+    /// # Safety
+    ///
+    /// As [`Shelf::give`], and `1 <= count <=` the batch of the class.
+    pub(super) unsafe fn give_batch(&self, class: Class, blocks: *const usize, count: usize) {
+        let shape = class.shape::<P>();
+        // SAFETY: the caller's promise; batches are no larger than the largest.
+        unsafe {
+            if !self.shelf(class).depot.put(&self.batches, &self.os, shape.depot, blocks, count) {
+                self.give(class, blocks, count);
+            }
+        }
+    }
+
+    /// Gives everything back that is free and in no thread's cache: depots to their spans, empty spans to segments,
+    /// pages, segments and mappings to the system.
+    pub fn trim(&self) {
+        let mut blocks = [0; LARGEST_BATCH];
+        for class in Class::all() {
+            loop {
+                // SAFETY: there is room for the largest batch; what was in the depot is no one's.
+                unsafe {
+                    let count = self.take_batch(class, blocks.as_mut_ptr());
+                    if count == 0 {
+                        break;
+                    }
+                    self.give(class, blocks.as_ptr(), count);
+                }
+            }
+            self.shelf(class).give_spare(&self.units);
+        }
+        self.units.purge();
+        self.huge.purge();
+    }
+
+    /// Returns how much memory the heap holds. Allocates nothing; each number is right for some moment of the call.
+    pub fn stats(&self) -> Stats {
+        let (units, huge) = (self.units.extent(), self.huge.extent());
+        let (mut issued, mut waiting) = (0, 0);
+        for class in Class::all() {
+            let shape = class.shape::<P>();
+            issued += self.shelf(class).issued() * shape.size;
+            waiting += self.shelf(class).depot.len() * shape.batch * shape.size;
+        }
+        Stats {
+            live: issued.saturating_sub(waiting) + huge.used,
+            peak: units.peak + huge.peak,
+            mapped: units.mapped + huge.mapped,
+            retained: units.retained + (huge.mapped - huge.used) + waiting,
+        }
+    }
+
+    /// Takes every lock, so that a fork finds all that they guard whole.
+    pub(super) fn lock_all(&self) {
+        Class::all().for_each(|class| self.shelf(class).lock.lock());
+        self.units.lock.lock();
+        self.huge.lock.lock();
+    }
+
+    /// Gives every lock back.
+    ///
+    /// # Safety
+    ///
+    /// [`lock_all`](Self::lock_all) took them, on this thread or on the one that this process was forked from.
+    pub(super) unsafe fn unlock_all(&self) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.huge.lock.unlock();
+            self.units.lock.unlock();
+            Class::all().for_each(|class| self.shelf(class).lock.unlock());
+        }
+    }
+}
+
+impl<P: Profile, O: Os> core::fmt::Debug for Heap<P, O> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Heap").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
