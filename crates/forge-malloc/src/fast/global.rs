@@ -21,6 +21,7 @@
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
+use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use forge_os::{ExitHook, Native, on_thread_exit, posix};
@@ -57,7 +58,7 @@ fn open(cache: &ThreadCache<Fast>) {
 /// Closes the cache of the thread that ends.
 fn close() {
     // SAFETY: all caches of threads go to this heap.
-    let _ = CACHE.try_with(|cache| unsafe { cache.close(&HEAP) });
+    with_cache(|cache| unsafe { cache.close(&HEAP) });
 }
 
 extern "C" fn before_fork() {
@@ -71,8 +72,11 @@ extern "C" fn after_fork() {
 
 /// Calls `work` with the cache of the calling thread.
 #[inline(always)]
-fn with_cache<R>(work: impl Fn(&ThreadCache<Fast>) -> R) -> R {
-    CACHE.with(|cache| work(cache))
+fn with_cache<R>(work: impl FnOnce(&ThreadCache<Fast>) -> R) -> R {
+    // Only the address is taken in there: a longer closure would not be inlined.
+    let cache = CACHE.with(ptr::from_ref);
+    // SAFETY: a thread-local without a destructor is there as long as its thread runs.
+    work(unsafe { &*cache })
 }
 
 /// The process allocator of the profile [`Fast`].
