@@ -21,6 +21,8 @@
 extern crate std;
 
 pub mod basic;
+#[cfg(target_has_atomic = "64")]
+pub mod fast;
 
 /// The chapter about this crate, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]
@@ -28,5 +30,3 @@ mod chapter {
     #[doc = include_str!("../../../docs/book/how-malloc-works.md")]
     mod how_malloc_works {}
 }
-#[cfg(target_has_atomic = "64")]
-pub mod fast;

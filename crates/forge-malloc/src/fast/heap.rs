@@ -20,7 +20,9 @@
 //! [`trim`](Heap::trim): O(what is free). [`stats`](Heap::stats): O(classes).
 #![allow(unsafe_code)]
 
+use core::alloc::Layout;
 use core::marker::PhantomData;
+use core::ptr::NonNull;
 
 use forge_alloc_core::CachePadded;
 use forge_alloc_core::sync::RawLock;
@@ -29,6 +31,7 @@ use forge_os::Os;
 use super::LARGEST_BATCH;
 use super::back::huge::Huge;
 use super::back::units::Units;
+use super::checks::{self, Misuse};
 use super::front::sizes::{CLASSES, Class};
 use super::glue::{array_of, const_unless_loom};
 use super::middle::batches::Batches;
@@ -75,8 +78,32 @@ impl<P: Profile, O: Os> Heap<P, O> {
     ///
     /// `out` is valid for writing `wanted` words.
     pub(super) unsafe fn take(&self, class: Class, out: *mut usize, wanted: usize) -> (usize, bool) {
+        let (shelf, shape) = (self.shelf(class), class.shape::<P>());
         // SAFETY: the caller's promise, and the class's own shape and shelf.
-        unsafe { self.shelf(class).take(&self.units, class, class.shape::<P>(), out, wanted) }
+        let taken = unsafe { shelf.take(&self.units, class, shape, out, wanted) };
+        if taken.0 > 0 {
+            return taken;
+        }
+        self.reclaim();
+        // SAFETY: as above.
+        unsafe { shelf.take(&self.units, class, shape, out, wanted) }
+    }
+
+    /// Returns a block with a mapping of its own, and the number of its first bytes that may not be zero; none if there is
+    /// no memory.
+    #[cold]
+    pub(super) fn allocate_huge(&self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
+        self.huge.allocate(layout).or_else(|| {
+            self.reclaim();
+            self.huge.allocate(layout)
+        })
+    }
+
+    /// Gives back what is free and not at hand for any thread: it may be what the system lacks.
+    #[cold]
+    fn reclaim(&self) {
+        self.huge.purge();
+        self.units.purge();
     }
 
     /// Takes one block out of its span, and tells whether it is zero. The address is 0 if there is no memory.
@@ -102,14 +129,17 @@ impl<P: Profile, O: Os> Heap<P, O> {
         self.shelf(class).depot.len() != 0
     }
 
-    /// Takes blocks back into their spans.
+    /// Takes blocks back into their spans. Ends the process if one of them is none, and no lock is held then.
     ///
     /// # Safety
     ///
     /// As [`Shelf::give`].
     pub(super) unsafe fn give(&self, class: Class, blocks: *const usize, count: usize) {
         // SAFETY: the caller's promise, and the class's own shape and shelf.
-        unsafe { self.shelf(class).give(&self.units, class, class.shape::<P>(), blocks, count) }
+        let given = unsafe { self.shelf(class).give(&self.units, class, class.shape::<P>(), blocks, count) };
+        if given.is_err() {
+            checks::misuse(Misuse::NotLive);
+        }
     }
 
     /// Takes up to a batch of blocks back, for any thread if the depot has room, else into their spans.
@@ -144,8 +174,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
             }
             self.shelf(class).give_spare(&self.units);
         }
-        self.units.purge();
-        self.huge.purge();
+        self.reclaim();
     }
 
     /// Returns how much memory the heap holds. Allocates nothing; each number is right for some moment of the call.

@@ -6,6 +6,7 @@ mod front;
 mod global;
 mod glue;
 mod heap;
+mod house;
 mod middle;
 mod profile;
 mod stats;
@@ -14,6 +15,7 @@ pub use front::cache::ThreadCache;
 #[cfg(all(feature = "std", not(loom)))]
 pub use global::ForgeMalloc;
 pub use heap::Heap;
+pub use house::Attached;
 pub use profile::{Fast, Profile};
 pub use stats::Stats;
 

@@ -35,7 +35,7 @@ use core::ptr::{self, NonNull};
 
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
-use forge_os::{MapOptions, Os};
+use forge_os::{MapOptions, Os, Released};
 
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
@@ -45,6 +45,9 @@ const CHAINS: usize = 256;
 
 /// How many times longer than the request a kept mapping may be.
 const LOOSEST: usize = 8;
+
+/// The most mappings that are kept, however short: a request looks at all of them.
+const MOST_KEPT: usize = 256;
 
 /// The bytes of records that are mapped at a time, at least.
 const RECORDS: usize = 16 << 10;
@@ -68,6 +71,7 @@ struct Record {
 struct State {
     live: [*mut Record; CHAINS],
     kept: *mut Record,
+    kept_count: usize,
     unused: *mut Record,
     mapped: usize,
     used: usize,
@@ -90,6 +94,7 @@ impl<O: Os> Huge<O> {
             let state = State {
                 live: [ptr::null_mut(); CHAINS],
                 kept: ptr::null_mut(),
+                kept_count: 0,
                 unused: ptr::null_mut(),
                 mapped: 0,
                 used: 0,
@@ -127,29 +132,36 @@ impl<O: Os> Huge<O> {
         })
     }
 
-    /// Takes the block back that starts at an address.
+    /// Takes the block back that starts at an address. Ends the process if there is none, and the lock is free then.
     #[cold]
     pub(crate) fn deallocate(&self, address: usize) {
-        self.locked(|state| {
+        let found = self.locked(|state| {
             // SAFETY: the records are reached under the lock.
             unsafe {
-                let Some(record) = state.remove(address) else { checks::misuse(Misuse::NoMapping) };
-                record.next = state.kept;
-                state.kept = record;
+                let record = state.remove(address)?;
+                state.keep(record);
                 let limit = state.retainable.saturating_add(state.used / 4);
-                state.drop_kept(&self.os, limit);
+                state.drop_kept(&self.os, limit, MOST_KEPT);
             }
+            Some(())
         });
+        if found.is_none() {
+            checks::misuse(Misuse::NoMapping);
+        }
     }
 
-    /// Resizes a block, which may move if `align` is no more than a page; none if the caller has to move it.
+    /// Resizes a block, which may move if `align` is no more than a page; none if the caller has to move it. Ends the process
+    /// if there is no such block, and the lock is free then.
     #[cold]
     pub(crate) fn reallocate(&self, address: usize, align: usize, size: usize) -> Option<NonNull<u8>> {
         let len = self.round(size)?;
-        self.locked(|state| {
+        if address & (align - 1) != 0 {
+            return None;
+        }
+        let found = self.locked(|state| {
             // SAFETY: the records are reached under the lock. A resized mapping keeps its contents.
             unsafe {
-                let Some(record) = state.remove(address) else { checks::misuse(Misuse::NoMapping) };
+                let record = state.remove(address)?;
                 let resized = state.resize(&self.os, record, len, align);
                 if resized {
                     record.size = size;
@@ -157,9 +169,10 @@ impl<O: Os> Huge<O> {
                 }
                 let start = record.start;
                 state.insert(record);
-                resized.then_some(start)
+                Some(resized.then_some(start))
             }
-        })
+        });
+        found.unwrap_or_else(|| checks::misuse(Misuse::NoMapping))
     }
 
     /// Returns every kept mapping to the system, and what is idle at the ends of live ones.
@@ -168,7 +181,7 @@ impl<O: Os> Huge<O> {
         self.locked(|state| {
             // SAFETY: the records are reached under the lock; the ends of live blocks are nobody's.
             unsafe {
-                state.drop_kept(&self.os, 0);
+                state.drop_kept(&self.os, 0, 0);
                 for chain in 0..CHAINS {
                     let mut record = *state.chain(chain);
                     while let Some(live) = record.as_mut() {
@@ -245,6 +258,7 @@ impl State {
             }
             let record = best.as_mut()?.as_mut()?;
             *best = record.next;
+            self.kept_count -= 1;
             Some(record)
         }
     }
@@ -257,7 +271,7 @@ impl State {
         let mapping = os.map(len, options).or_else(|_| {
             // What is kept may be what the system lacks.
             // SAFETY: the lock is held.
-            unsafe { self.drop_kept(os, 0) };
+            unsafe { self.drop_kept(os, 0, 0) };
             os.map(len, options)
         });
         let Ok(start) = mapping else {
@@ -295,15 +309,21 @@ impl State {
         }
     }
 
-    /// Unmaps kept mappings, the shortest first, until no more than `limit` bytes are idle.
-    unsafe fn drop_kept(&mut self, os: &impl Os, limit: usize) {
-        while self.mapped - self.used > limit && !self.kept.is_null() {
+    /// Keeps a free mapping for the next request.
+    fn keep(&mut self, record: &mut Record) {
+        record.next = self.kept;
+        self.kept = record;
+        self.kept_count += 1;
+    }
+
+    /// Unmaps kept mappings, the shortest first, until no more than `limit` bytes are idle in no more than `most` of them.
+    unsafe fn drop_kept(&mut self, os: &impl Os, limit: usize, most: usize) {
+        while self.kept_count > 0 && (self.mapped - self.used > limit || self.kept_count > most) {
             // SAFETY: the lock is held.
             let Some(record) = (unsafe { self.take_best(0, usize::MAX, 1) }) else { return };
             // SAFETY: the mapping is whole, and a kept one is nobody's.
             if unsafe { os.unmap(record.start, record.len) }.is_err() {
-                record.next = self.kept;
-                self.kept = record;
+                self.keep(record);
                 return;
             }
             self.mapped -= record.len;
@@ -335,16 +355,22 @@ impl State {
         true
     }
 
-    /// Unmaps what lies beyond `len` bytes, if the system takes it.
+    /// Gives what lies beyond `len` bytes back to the system, if it takes it: the addresses, or at least the pages.
     unsafe fn shorten(&mut self, os: &impl Os, record: &mut Record, len: usize) {
         if len >= record.len {
             return;
         }
-        // SAFETY: whole pages at the end of a mapping, which nobody uses.
-        if unsafe { os.unmap(record.start.add(len), record.len - len) }.is_ok() {
+        // Not every system unmaps a part of a mapping, but one that remaps does.
+        // SAFETY: the mapping is whole, and nobody uses its end.
+        if unsafe { os.remap(record.start, record.len, len, false) }.is_ok() {
             self.mapped -= record.len - len;
             record.len = len;
             record.high = record.high.min(len);
+        } else if record.high > len {
+            // SAFETY: whole pages at the end of the mapping, which nobody uses.
+            if let Ok(Released::Zeroed) = unsafe { os.release_pages(record.start.add(len), record.len - len) } {
+                record.high = len;
+            }
         }
     }
 }

@@ -52,7 +52,6 @@ pub(crate) struct Units<O> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extent {
     pub(crate) mapped: usize,
-    pub(crate) used: usize,
     pub(crate) retained: usize,
     pub(crate) peak: usize,
 }
@@ -128,7 +127,6 @@ impl<O: Os> Units<O> {
     pub(crate) fn extent(&self) -> Extent {
         self.locked(|state| Extent {
             mapped: state.segments * SEGMENT,
-            used: state.used * UNIT,
             retained: state.retained * UNIT,
             peak: state.peak * UNIT,
         })
@@ -169,7 +167,8 @@ impl State {
         // Blocks lead here by their addresses alone.
         memory.as_ptr().expose_provenance();
         let segment: NonNull<Segment> = memory.cast();
-        // SAFETY: the mapping is new, zero, and as long and aligned as a segment; zero is a value of every field.
+        // SAFETY: the mapping is new, zero, and as long and aligned as a segment; zero is a value of every field but the
+        // spans, and those are written before they are read.
         unsafe {
             (&raw mut (*segment.as_ptr()).free).write(ALL);
             self.link(segment.as_ptr());

@@ -193,13 +193,29 @@ impl<P: Profile> ThreadCache<P> {
         size: usize,
     ) -> *mut u8 {
         // SAFETY: the caller's promise.
-        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        unsafe { self.resize(heap, block, layout, Layout::from_size_align_unchecked(size, layout.align())) }
+    }
+
+    /// Moves a block to another layout, as [`reallocate`](Self::reallocate) does to another size.
+    ///
+    /// # Safety
+    ///
+    /// As [`deallocate`](Self::deallocate) for `layout`, except that the block stays if null is returned; the size of `new` is
+    /// not zero.
+    #[inline]
+    pub unsafe fn resize<O: Os>(
+        &self,
+        heap: &Heap<P, O>,
+        block: *mut u8,
+        layout: Layout,
+        new: Layout,
+    ) -> *mut u8 {
         let (from, to) = (Class::of(layout), Class::of(new));
         if from == to {
             if from.is_some() {
                 return block;
             }
-            if let Some(moved) = heap.huge.reallocate(block.addr(), layout.align(), size) {
+            if let Some(moved) = heap.huge.reallocate(block.addr(), new.align(), new.size()) {
                 return moved.as_ptr();
             }
         }
@@ -207,7 +223,7 @@ impl<P: Profile> ThreadCache<P> {
         unsafe {
             let moved = self.allocate(heap, new);
             if !moved.is_null() {
-                moved.copy_from_nonoverlapping(block, size.min(layout.size()));
+                moved.copy_from_nonoverlapping(block, new.size().min(layout.size()));
                 self.deallocate(heap, block, layout);
             }
             moved
@@ -295,7 +311,7 @@ fn allocate_huge<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u
     if layout.size() == 0 {
         return ptr::null_mut();
     }
-    heap.huge.allocate(layout).map_or(ptr::null_mut(), |(block, _)| block.as_ptr())
+    heap.allocate_huge(layout).map_or(ptr::null_mut(), |(block, _)| block.as_ptr())
 }
 
 #[cold]
@@ -304,7 +320,7 @@ fn allocate_huge_zeroed<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) ->
     if layout.size() == 0 {
         return ptr::null_mut();
     }
-    let Some((block, dirty)) = heap.huge.allocate(layout) else { return ptr::null_mut() };
+    let Some((block, dirty)) = heap.allocate_huge(layout) else { return ptr::null_mut() };
     // SAFETY: the bytes that may not be zero lie in the new block.
     unsafe { block.write_bytes(0, dirty) };
     block.as_ptr()

@@ -38,7 +38,6 @@ use super::depot::Depot;
 use super::span::{Span, SpanList};
 use crate::fast::back::segment::span_of;
 use crate::fast::back::units::Units;
-use crate::fast::checks;
 use crate::fast::front::sizes::{Class, Shape};
 use crate::fast::glue::const_unless_loom;
 
@@ -131,7 +130,11 @@ impl Shelf {
         })
     }
 
-    /// Takes blocks back into their spans. Ends the process if one of them is none.
+    /// Takes blocks back into their spans.
+    ///
+    /// # Errors
+    ///
+    /// [`Misfit`] if one of them is none; those before it were taken back.
     ///
     /// # Safety
     ///
@@ -144,21 +147,20 @@ impl Shelf {
         shape: &Shape,
         blocks: *const usize,
         count: usize,
-    ) {
+    ) -> Result<(), Misfit> {
         self.locked(|state| {
             for place in 0..count {
                 // SAFETY: the caller's promise; a span of an issued slot is alive, and is reached under this lock only.
                 unsafe {
                     let address = blocks.add(place).read();
                     let span = span_of(address);
-                    if (*span).give(class, shape, address).is_err() {
-                        checks::misuse(checks::Misuse::NotLive);
-                    }
+                    (*span).give(class, shape, address)?;
+                    state.issued -= 1;
                     state.settle(units, span);
                 }
             }
-            state.issued -= count;
-        });
+            Ok(())
+        })
     }
 
     /// Returns the spare to the units. O(units).
