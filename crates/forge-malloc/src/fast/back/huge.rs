@@ -379,3 +379,6 @@ impl State {
 unsafe impl<O: Os> Sync for Huge<O> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<O: Os> Send for Huge<O> {}
+
+#[cfg(all(test, not(loom)))]
+mod tests;

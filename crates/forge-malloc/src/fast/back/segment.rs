@@ -84,6 +84,7 @@ pub(super) fn find_run(set: u128, count: usize) -> Option<usize> {
 }
 
 /// Returns how many powers of two fit into the longest run of a set: 0 if it is empty, 1 for 1, 2 for 2 and 3, 3 for 4 to 7.
+/// A header is never free, so no set has all units.
 pub(super) fn reach(set: u128) -> usize {
     let (mut starts, mut rank) = (set, 0);
     while starts != 0 && rank < 7 {

@@ -11,7 +11,7 @@
 //! - (I1) A [`Class`] is below [`CLASSES`].
 //! - (I2) The class is a function of the layout alone: whoever frees a block with its layout finds the class it came from.
 //! - (I3) The slots of a class are aligned to the lowest bit of its size, up to [`UNIT`], because spans start at units.
-//! - (I4) `offset * reciprocal >> 40` is `offset / size`, for every offset in a span.
+//! - (I4) `offset * reciprocal >> 40` is `offset / size`, for every offset in a span: spans are at most a mebibyte.
 //!
 //! # Operations
 //!
@@ -113,9 +113,9 @@ impl Shape {
     /// Returns the index of the slot that starts `offset` bytes into a span, or none if no slot starts there. O(1).
     #[inline(always)]
     pub(crate) fn index_of(&self, offset: usize) -> Option<usize> {
-        // (I4): spans are at most a mebibyte.
-        let index = ((offset as u64 * self.reciprocal) >> RECIPROCAL_BITS) as usize;
-        if index * self.size == offset { Some(index) } else { None }
+        // For an offset beyond every span the product may wrap; the comparison tells.
+        let index = (offset as u64).wrapping_mul(self.reciprocal) >> RECIPROCAL_BITS;
+        if index * self.size as u64 == offset as u64 { Some(index as usize) } else { None }
     }
 }
 

@@ -94,3 +94,6 @@ impl Depot {
         count
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;

@@ -221,3 +221,6 @@ impl SpanList {
         }
     }
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests;
