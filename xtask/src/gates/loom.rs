@@ -11,7 +11,7 @@ use crate::report::{Report, Stop};
 use crate::step::{Step, side_target};
 
 /// Crates that have lock-free code, each with its own models.
-const CRATES: [&str; 2] = ["forge-alloc-core", "forge-alloc"];
+const CRATES: [&str; 3] = ["forge-alloc-core", "forge-alloc", "forge-malloc"];
 
 /// The longest that the models of one crate may take, with the build.
 const LIMIT: Duration = Duration::from_secs(300);

@@ -194,8 +194,9 @@ impl<P: Profile, O: Os> Heap<P, O> {
         }
     }
 
-    /// Takes every lock, so that a fork finds all that they guard whole.
-    pub(super) fn lock_all(&self) {
+    /// Takes every lock, so that a fork finds all that they guard whole. Until they are given back, requests that a cache
+    /// cannot serve wait.
+    pub fn lock_all(&self) {
         Class::all().for_each(|class| self.shelf(class).lock.lock());
         self.units.lock.lock();
         self.huge.lock.lock();
@@ -206,7 +207,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     /// # Safety
     ///
     /// [`lock_all`](Self::lock_all) took them, on this thread or on the one that this process was forked from.
-    pub(super) unsafe fn unlock_all(&self) {
+    pub unsafe fn unlock_all(&self) {
         // SAFETY: the caller's promise.
         unsafe {
             self.huge.lock.unlock();

@@ -149,5 +149,5 @@ unsafe impl<P: Profile, O: Os> Allocator for Attached<'_, P, O> {
 // SAFETY: blocks lie in mappings of the heap, which outlives the attachment. It is not `Clone`.
 unsafe impl<P: Profile, O: Os> StableAddress for Attached<'_, P, O> {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -368,7 +368,8 @@ impl State {
             record.high = record.high.min(len);
         } else if record.high > len {
             // SAFETY: whole pages at the end of the mapping, which nobody uses.
-            if let Ok(Released::Zeroed) = unsafe { os.release_pages(record.start.add(len), record.len - len) } {
+            if let Ok(Released::Zeroed) = unsafe { os.release_pages(record.start.add(len), record.len - len) }
+            {
                 record.high = len;
             }
         }
@@ -380,5 +381,5 @@ unsafe impl<O: Os> Sync for Huge<O> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<O: Os> Send for Huge<O> {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -145,5 +145,5 @@ impl Run {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -315,5 +315,5 @@ unsafe impl<O: Os> Sync for Units<O> {}
 // SAFETY: nothing in it belongs to a thread.
 unsafe impl<O: Os> Send for Units<O> {}
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

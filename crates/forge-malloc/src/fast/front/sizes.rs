@@ -33,8 +33,8 @@ use crate::fast::LARGEST_BATCH;
 use crate::fast::back::segment::UNIT;
 use crate::fast::profile::Profile;
 
-/// The number of size classes.
-pub(crate) const CLASSES: usize = 54;
+/// The number of size classes. The threads of the model checker have stacks of a few pages, where a heap has to fit.
+pub(crate) const CLASSES: usize = if cfg!(loom) { 8 } else { CLASS_SIZES.len() };
 
 /// The largest class that shares a span with others of its kind.
 const LARGEST_SHARED: usize = 32 << 10;
@@ -42,12 +42,23 @@ const LARGEST_SHARED: usize = 32 << 10;
 /// The largest class of which threads keep blocks.
 const LARGEST_CACHED: usize = 256 << 10;
 
-const SIZES: [usize; CLASSES] = [
+const CLASS_SIZES: [usize; 54] = [
     8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
     1024, 1280, 1536, 1792, 2048, 2560, 3072, 3584, 4096, 5120, 6144, 7168, 8192, 10240, 12288, 14336, 16384,
     20480, 24576, 28672, 32768, 49152, 65536, 98304, 131_072, 196_608, 262_144, 393_216, 524_288, 786_432,
     1_048_576,
 ];
+
+/// The sizes of the classes there are.
+const SIZES: [usize; CLASSES] = {
+    let mut sizes = [0; CLASSES];
+    let mut class = 0;
+    while class < CLASSES {
+        sizes[class] = CLASS_SIZES[class];
+        class += 1;
+    }
+    sizes
+};
 
 /// Slots promise the alignment of a unit at most (I3).
 static TABLE: ClassTable<CLASSES> = ClassTable::new(SIZES).with_align_limit(UNIT);
@@ -183,5 +194,5 @@ const fn clamp(value: usize, least: usize, most: usize) -> usize {
     if value > most { most } else { value }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

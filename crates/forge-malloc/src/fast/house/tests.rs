@@ -112,7 +112,8 @@ fn a_block_may_change_its_alignment_where_it_has_a_mapping_of_its_own() {
     let attached = Attached::new(&heap);
     let mut old = layout(2 << 20, 8);
     let mut block = attached.allocate(old).unwrap().cast::<u8>();
-    for (size, align) in [(3 << 20, 1 << 20), (2 << 20, 4 << 20), (100, 4 << 20), (5 << 20, 1), (1 << 20, 8)] {
+    for (size, align) in [(3 << 20, 1 << 20), (2 << 20, 4 << 20), (100, 4 << 20), (5 << 20, 1), (1 << 20, 8)]
+    {
         let new = layout(size, align);
         // SAFETY: a live block of the layout `old`, written within its size.
         unsafe {

@@ -95,5 +95,5 @@ impl Depot {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

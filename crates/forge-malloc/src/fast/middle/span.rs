@@ -222,5 +222,5 @@ impl SpanList {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -34,7 +34,13 @@ fn no_class_wastes_more_than_the_header_says() {
     let step = if cfg!(miri) { 9973 } else { 1 };
     for size in (1..=SIZES[CLASSES - 1]).step_by(step) {
         let slot = SIZES[class(size, 8).unwrap()];
-        let share = if slot <= 64 { slot } else if slot <= LARGEST_SHARED { slot / 5 } else { slot / 3 };
+        let share = if slot <= 64 {
+            slot
+        } else if slot <= LARGEST_SHARED {
+            slot / 5
+        } else {
+            slot / 3
+        };
         assert!(slot - size <= share && (slot > 64 || slot - size < 8), "{size} bytes in {slot}");
     }
 }
@@ -77,7 +83,11 @@ fn the_reciprocal_divides_every_offset_of_a_span() {
             assert_eq!(shape.index_of(offset), expected, "offset {offset} of {shape:?}");
         }
         for beyond in [usize::MAX, 0_usize.wrapping_sub(shape.size), usize::MAX / 3, 1 << 40] {
-            assert!(shape.index_of(beyond).is_none_or(|index| index >= shape.slots && index * shape.size == beyond));
+            assert!(
+                shape
+                    .index_of(beyond)
+                    .is_none_or(|index| index >= shape.slots && index * shape.size == beyond)
+            );
         }
     }
 }

@@ -40,7 +40,9 @@ fn history(units: &Units<SimOs>, class: Class, steps: usize) {
                 assert!(issued.insert(address), "a slot is issued once");
                 // SAFETY: the address lies in a mapped segment, and the slot is issued to the test.
                 unsafe {
-                    assert!(ptr::eq(span_of(address), span) && ptr::eq(span_of(address + shape.size - 1), span));
+                    assert!(
+                        ptr::eq(span_of(address), span) && ptr::eq(span_of(address + shape.size - 1), span)
+                    );
                     let word = ptr::with_exposed_provenance_mut::<u64>(address);
                     assert!(!zero || word.read() == 0);
                     word.write(1);
