@@ -145,6 +145,7 @@ fn a_free_mapping_serves_the_next_request_and_what_is_kept_is_bounded() {
 #[test]
 fn the_impossible_is_refused_and_changes_nothing() {
     let os = SimOs::new(4 << 10);
+    os.limit_mapped_bytes(1 << 30);
     let huge = Huge::new(os, 0);
     let (block, _) = huge.allocate(layout(100, 1)).unwrap();
     for layout in [
