@@ -5,6 +5,8 @@
 //!                  \- the C library elsewhere: other Unix systems, other processors, Miri
 //!   c_library      -- the C library, wherever it is linked
 //!   at_fork        -- the C library: functions to run before and after each fork
+//!   set_errno      -- the C library: what a C function leaves behind when it fails
+//!   symbol         -- the loader: what another object of the process defines
 //! ```
 //!
 //! # Design
@@ -15,6 +17,7 @@
 //! [`OsError::is_unsupported`] holds.
 #![allow(unsafe_code)]
 
+use core::ffi::{CStr, c_void};
 use core::ptr::NonNull;
 
 use crate::OsError;
@@ -166,6 +169,33 @@ pub fn at_fork(
     {
         let _ = (prepare, parent, child);
         Err(OsError::unsupported("pthread_atfork"))
+    }
+}
+
+/// Sets the `errno` of the calling thread. Does nothing where no C library is linked, since then nobody reads it.
+pub fn set_errno(code: i32) {
+    #[cfg(posix)]
+    // SAFETY: the place is the calling thread's own.
+    unsafe {
+        crate::platform::error_place().write(code);
+    }
+    #[cfg(not(posix))]
+    let _ = code;
+}
+
+/// Returns the address of what the objects of this process define under a name, in the order of the loader; none if nothing
+/// does. The C library may allocate.
+#[must_use]
+pub fn symbol(name: &CStr) -> Option<NonNull<c_void>> {
+    #[cfg(posix)]
+    {
+        // SAFETY: the name ends with its zero byte.
+        NonNull::new(unsafe { libc::dlsym(libc::RTLD_DEFAULT, name.as_ptr()) })
+    }
+    #[cfg(not(posix))]
+    {
+        let _ = name;
+        None
     }
 }
 

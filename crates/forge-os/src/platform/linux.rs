@@ -309,12 +309,19 @@ pub(crate) fn thread_number() -> core::num::NonZeroUsize {
 
 #[cfg(all(feature = "libc", not(feature = "std")))]
 pub(crate) fn last_error_code() -> i32 {
+    // SAFETY: the place is the calling thread's own.
+    unsafe { error_place().read() }
+}
+
+/// Returns where the error number of the calling thread is.
+#[cfg(feature = "libc")]
+pub(crate) fn error_place() -> *mut i32 {
     #[cfg(target_os = "android")]
-    // SAFETY: the C library returns the address of the calling thread's error number.
-    return unsafe { *libc::__errno() };
+    // SAFETY: no precondition.
+    return unsafe { libc::__errno() };
     #[cfg(not(target_os = "android"))]
-    // SAFETY: as above.
-    return unsafe { *libc::__errno_location() };
+    // SAFETY: no precondition.
+    return unsafe { libc::__errno_location() };
 }
 
 #[cfg(not(feature = "libc"))]

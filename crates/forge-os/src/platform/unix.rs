@@ -231,14 +231,20 @@ pub(crate) fn thread_number() -> core::num::NonZeroUsize {
 
 #[cfg(not(feature = "std"))]
 pub(crate) fn last_error_code() -> i32 {
+    // SAFETY: the place is the calling thread's own.
+    unsafe { error_place().read() }
+}
+
+/// Returns where the error number of the calling thread is.
+pub(crate) fn error_place() -> *mut i32 {
     #[cfg(any(target_os = "solaris", target_os = "illumos"))]
-    use libc::___errno as error_place;
+    use libc::___errno as place;
     #[cfg(any(target_os = "netbsd", target_os = "openbsd"))]
-    use libc::__errno as error_place;
+    use libc::__errno as place;
     #[cfg(target_os = "dragonfly")]
-    use libc::__errno_location as error_place;
+    use libc::__errno_location as place;
     #[cfg(any(target_vendor = "apple", target_os = "freebsd"))]
-    use libc::__error as error_place;
-    // SAFETY: the C library returns the address of the calling thread's error number.
-    unsafe { *error_place() }
+    use libc::__error as place;
+    // SAFETY: no precondition.
+    unsafe { place() }
 }

@@ -1,6 +1,6 @@
 #![allow(unsafe_code)]
 
-use super::{c_library, flags, mmap, munmap};
+use super::{c_library, flags, mmap, munmap, set_errno, symbol};
 use core::ptr;
 
 const RIGHTS: u64 = flags::PROT_READ | flags::PROT_WRITE;
@@ -31,4 +31,18 @@ fn both_ways_report_the_number_of_the_error() {
         let library = c_library::mmap(ptr::null_mut(), 0, RIGHTS, KIND, u64::MAX, 0).unwrap_err();
         assert_eq!((direct.code(), library.code()), (22, 22));
     }
+}
+
+#[test]
+fn the_error_number_is_that_of_the_calling_thread() {
+    set_errno(12);
+    std::thread::spawn(|| set_errno(22)).join().unwrap();
+    assert_eq!(crate::OsError::last("none").code(), 12);
+}
+
+#[cfg(not(miri))]
+#[test]
+fn a_symbol_is_found_exactly_if_something_defines_it() {
+    assert!(symbol(c"getenv").is_some());
+    assert_eq!(symbol(c"forge_os_defines_no_such_thing"), None);
 }
