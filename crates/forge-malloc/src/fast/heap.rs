@@ -67,6 +67,12 @@ impl<P: Profile, O: Os> Heap<P, O> {
         }
     }
 
+    /// Returns the class of the span that an address lies in; none if it lies in no span. O(1).
+    #[inline(always)]
+    pub(super) fn class_at(&self, address: usize) -> Option<Class> {
+        self.units.directory.class_at(address)
+    }
+
     fn shelf(&self, class: Class) -> &Shelf {
         let shelf: &CachePadded<Shelf> = class.of_each(&self.shelves);
         shelf

@@ -150,6 +150,24 @@ impl<O: Os> Huge<O> {
         }
     }
 
+    /// Returns the size of the block that starts at an address; none if there is none. Waits for the lock.
+    #[cold]
+    pub(crate) fn size_at(&self, address: usize) -> Option<usize> {
+        self.locked(|state| {
+            let mut record = *state.chain_of(address);
+            // SAFETY: the records are reached under the lock.
+            unsafe {
+                while let Some(live) = record.as_ref() {
+                    if live.start.addr().get() == address {
+                        return Some(live.size);
+                    }
+                    record = live.next;
+                }
+            }
+            None
+        })
+    }
+
     /// Resizes a block, which may move if `align` is no more than a page; none if the caller has to move it. Ends the process
     /// if there is no such block, and the lock is free then.
     #[cold]

@@ -32,6 +32,7 @@ use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{MapOptions, Os, Released};
 
+use super::directory::Directory;
 use super::segment::{ALL, Run, SEGMENT, Segment, UNIT, find_run, reach, run};
 use crate::fast::glue::const_unless_loom;
 
@@ -44,6 +45,7 @@ const TRIES: usize = 16;
 /// The runs of units of a heap.
 pub(crate) struct Units<O> {
     pub(crate) lock: SpinLock,
+    pub(crate) directory: Directory,
     os: O,
     state: UnsafeCell<State>,
 }
@@ -71,6 +73,7 @@ impl<O: Os> Units<O> {
         pub(crate) fn new(os: O, retainable: usize) -> Self {
             Self {
                 lock: SpinLock::new(),
+                directory: Directory::new(),
                 os,
                 state: UnsafeCell::new(State {
                     by_reach: [ptr::null_mut(); REACHES],
@@ -94,7 +97,7 @@ impl<O: Os> Units<O> {
     pub(crate) fn take(&self, count: usize) -> Option<Run> {
         self.locked(|state| {
             // SAFETY: the lock is held.
-            let segment = unsafe { state.find(count).or_else(|| state.map(&self.os))? };
+            let segment = unsafe { state.find(count).or_else(|| state.map(&self.os, &self.directory))? };
             // SAFETY: the segment is one of the state's, under the lock.
             unsafe { state.cut(segment, count) }
         })
@@ -106,6 +109,7 @@ impl<O: Os> Units<O> {
     ///
     /// The run was taken here, and nothing uses it any more.
     pub(crate) unsafe fn give(&self, taken: Run) {
+        self.directory.forget(&taken);
         self.locked(|state| {
             // SAFETY: the lock is held, and the run's units are the caller's to give.
             unsafe { state.join(taken) };
@@ -162,8 +166,13 @@ impl State {
 
     /// Maps a segment in which everything is free.
     #[cold]
-    unsafe fn map(&mut self, os: &impl Os) -> Option<NonNull<Segment>> {
+    unsafe fn map(&mut self, os: &impl Os, directory: &Directory) -> Option<NonNull<Segment>> {
         let memory = os.map(SEGMENT, MapOptions::new().with_alignment(SEGMENT)).ok()?;
+        if directory.cover(memory.addr().get(), os).is_none() {
+            // SAFETY: the mapping is whole and nobody has seen it. If the system refuses, it stays unused.
+            let _ = unsafe { os.unmap(memory, SEGMENT) };
+            return None;
+        }
         // Blocks lead here by their addresses alone.
         memory.as_ptr().expose_provenance();
         let segment: NonNull<Segment> = memory.cast();

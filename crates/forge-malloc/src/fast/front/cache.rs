@@ -123,6 +123,12 @@ impl<P: Profile> ThreadCache<P> {
         Self { bins: [const { BIN }; CLASSES], state: Cell::new(State::New), opener, profile: PhantomData }
     }
 
+    /// Returns a cache that keeps nothing, ever: each request goes to the spans of the heap, and no request changes the cache. O(classes).
+    #[must_use]
+    pub const fn closed() -> Self {
+        Self { state: Cell::new(State::Closed), ..Self::new() }
+    }
+
     /// Lets the cache keep blocks. O(1).
     pub fn open(&self) {
         self.state.set(State::Open);
@@ -257,7 +263,7 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// As [`deallocate`](Self::deallocate), for a layout of the class.
     #[inline(always)]
-    unsafe fn put<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
+    pub(super) unsafe fn put<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
         let bin = class.of_each(&self.bins);
         let top = bin.top.get();
         if top == bin.end.get() {
@@ -300,7 +306,7 @@ const BIN: Bin =
 
 /// Returns the pointer to the block at an address: all of it, whatever the pointer could reach with which it was freed.
 #[inline(always)]
-fn block_at(address: usize) -> *mut u8 {
+pub(super) fn block_at(address: usize) -> *mut u8 {
     // The memory of segments was exposed when it was mapped.
     ptr::with_exposed_provenance_mut(address)
 }

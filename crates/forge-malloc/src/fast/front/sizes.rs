@@ -75,6 +75,16 @@ impl Class {
         TABLE.class_of(layout).map(|class| Self(class as u8))
     }
 
+    /// Returns the class of a number. O(1).
+    ///
+    /// # Safety
+    ///
+    /// `number` is the [`index`](Self::index) of a class.
+    #[inline(always)]
+    pub(crate) const unsafe fn numbered(number: u8) -> Self {
+        Self(number)
+    }
+
     /// Returns every class.
     pub(crate) fn all() -> impl Iterator<Item = Self> {
         (0..CLASSES as u8).map(Self)

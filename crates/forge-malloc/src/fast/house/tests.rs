@@ -91,7 +91,7 @@ fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
     let os = SimOs::new(4 << 10);
     let heap = Heap::<Fast, _>::new(os);
     let attached = Attached::new(&heap);
-    os.limit_mapped_bytes(13 << 20);
+    os.limit_mapped_bytes(14 << 20);
     for layout in [layout(24 << 10, 8), layout(2 << 20, 8), layout(900_000, 64)] {
         let mut blocks = Vec::new();
         while let Ok(block) = attached.allocate(layout) {

@@ -110,6 +110,7 @@ impl Shelf {
                             break;
                         }
                         let Some(run) = units.take(shape.units) else { break };
+                        units.directory.name(&run, class);
                         // SAFETY: the run was taken just now, with the length that the shape says.
                         span = unsafe { Span::make(run, class, shape) };
                     }

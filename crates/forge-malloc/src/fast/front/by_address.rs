@@ -1,0 +1,149 @@
+//! Requests that know a block and not its layout, as those of C do.
+//!
+//! ```text
+//!   block ──▶ directory ──▶ a class: its bin
+//!                       └─▶ none: a mapping of its own, or no block of this heap
+//! ```
+//!
+//! # Operations
+//!
+//! `free`: O(1), two loads more than [`ThreadCache::deallocate`]. `move_to`: O(size), O(1) where the block stays.
+//!
+//! # Design
+//!
+//! *Two steps.* A function of C is called, never inlined, so what it costs to save registers for a call that is rarely made is paid at
+//! each request. [`ThreadCache::at_hand`] and [`ThreadCache::keep`] call nothing: whoever finds that they did not serve passes
+//! the whole request on to a function that does all of it, as its last act.
+//!
+//! A block stays where it is while it serves the new size and at least half of it is used, so that a buffer which is
+//! trimmed again and again is not copied each time.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr;
+
+use forge_os::Os;
+
+use super::cache::{ThreadCache, block_at};
+use super::sizes::Class;
+use crate::fast::checks::{self, Misuse};
+use crate::fast::heap::Heap;
+use crate::fast::profile::Profile;
+
+/// The largest size that [`ThreadCache::at_hand`] looks for: below, the class is a single load away.
+const SMALL: usize = 1024;
+
+impl<P: Profile, O: Os> Heap<P, O> {
+    /// Returns how many bytes may be used of the block that starts at an address: at least as many as were asked for, and
+    /// as long as the block lives. None if there is no such block, as far as that can be told. O(1), waits for a lock where
+    /// the block has a mapping of its own.
+    #[inline]
+    pub fn usable_size(&self, block: *const u8) -> Option<usize> {
+        match self.class_at(block.addr()) {
+            Some(class) => Some(class.shape::<P>().size),
+            None => self.huge.size_at(block.addr()),
+        }
+    }
+}
+
+impl<P: Profile> ThreadCache<P> {
+    /// Returns a block of this layout if one of its class is at hand and the size is at most [`SMALL`], or null. O(1), without a call.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate), for the heap that the cache is used with.
+    #[inline(always)]
+    pub unsafe fn at_hand(&self, layout: Layout) -> *mut u8 {
+        if layout.size() > SMALL {
+            return ptr::null_mut();
+        }
+        let Some(class) = Class::of(layout) else { return ptr::null_mut() };
+        let bin = class.of_each(&self.bins);
+        let top = bin.top.get();
+        if top == bin.low.get() {
+            return ptr::null_mut();
+        }
+        // SAFETY: `low < top`, so the word below is the address of a free block (cache, I1).
+        unsafe {
+            let top = top.sub(1);
+            bin.top.set(top);
+            block_at(top.read())
+        }
+    }
+
+    /// Takes a block back if its bin has room, and returns whether it did. O(1), without a call.
+    ///
+    /// # Safety
+    ///
+    /// As [`free`](Self::free), if the result is true.
+    #[inline(always)]
+    pub unsafe fn keep<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) -> bool {
+        let Some(class) = heap.class_at(block.addr()) else { return false };
+        let bin = class.of_each(&self.bins);
+        let top = bin.top.get();
+        if top == bin.end.get() {
+            return false;
+        }
+        // SAFETY: `top < end`, so there is room for a word (cache, I1).
+        unsafe {
+            top.write(block.addr());
+            bin.top.set(top.add(1));
+        }
+        true
+    }
+
+    /// Takes a block back, whatever its layout. O(1). Ends the process if there is none in this heap.
+    ///
+    /// # Safety
+    ///
+    /// `block` is a live block of `heap`, which any thread may have allocated, and nobody uses it any more. Every request of this
+    /// cache goes to `heap`.
+    #[inline(always)]
+    pub unsafe fn free<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) {
+        match heap.class_at(block.addr()) {
+            // SAFETY: the caller's promise; the class is that of the span that the block lies in.
+            Some(class) => unsafe { self.put(heap, class, block.addr()) },
+            None => heap.huge.deallocate(block.addr()),
+        }
+    }
+
+    /// Moves a block, whatever its layout, to another one, and returns where it is then; null if there is no memory, and the
+    /// block stays. Ends the process if there is no such block.
+    ///
+    /// # Safety
+    ///
+    /// As [`free`](Self::free), except that the block stays if null is returned; the size of `new` is not zero.
+    pub unsafe fn move_to<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, new: Layout) -> *mut u8 {
+        let (class, wanted) = (heap.class_at(block.addr()), Class::of(new));
+        let size = match class {
+            Some(class) => {
+                let size = class.shape::<P>().size;
+                let fits = new.size() <= size && block.addr() & (new.align() - 1) == 0;
+                if fits && (new.size() >= size / 2 || wanted == Some(class)) {
+                    return block;
+                }
+                size
+            }
+            None => {
+                if wanted.is_none() {
+                    if let Some(moved) = heap.huge.reallocate(block.addr(), new.align(), new.size()) {
+                        return moved.as_ptr();
+                    }
+                }
+                heap.huge.size_at(block.addr()).unwrap_or_else(|| checks::misuse(Misuse::NoMapping))
+            }
+        };
+        // SAFETY: the caller's promise; both blocks have the bytes that are copied, and one of them is new.
+        unsafe {
+            let moved = self.allocate(heap, new);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(block, new.size().min(size));
+                self.free(heap, block);
+            }
+            moved
+        }
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests;
