@@ -1,0 +1,32 @@
+//! Chooses how a thread finds its cache, and tells the linker what a preloaded object needs.
+//!
+//! | cfg | meaning |
+//! |---|---|
+//! | `initial_exec` | the loader gives every thread a word at a fixed distance from its thread pointer: `src/word/initial_exec.rs` |
+//!
+//! # Design
+//!
+//! *Never unloaded.* Threads that end and forks call into the object, so `dlclose` must leave it mapped.
+//!
+//! *Initialised first*, before the constructors of every other object, so that the functions around a fork are registered before those of
+//! anyone else. The system runs what prepares a fork in reverse order: everyone who may still allocate has done so
+//! when the locks of the heap are taken.
+
+use std::env::var;
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rustc-check-cfg=cfg(initial_exec)");
+    let target = |key: &str| var(key).unwrap_or_default();
+    let elf = target("CARGO_CFG_TARGET_OS") == "linux";
+    let processor = matches!(target("CARGO_CFG_TARGET_ARCH").as_str(), "x86_64" | "aarch64")
+        && target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
+    if elf && processor && var("CARGO_CFG_MIRI").is_err() {
+        println!("cargo::rustc-cfg=initial_exec");
+    }
+    if elf {
+        for flag in ["-z,nodelete", "-z,initfirst", "-soname,libforge_malloc.so"] {
+            println!("cargo::rustc-cdylib-link-arg=-Wl,{flag}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! The heap of the process, and what happens at the start and the end of a thread and around a fork.
+//!
+//! ```text
+//!   word of a thread:  0 ── first request ──▶ BARE ──▶ its cache ── the thread ends ──▶ BARE
+//!                                                      a block of the heap
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) The word of a thread is 0, the address of [`BARE`], or that of a cache that lives in a block of [`HEAP`] and is reached by
+//!   this thread alone.
+//! - (I2) No request changes [`BARE`], since it is closed.
+//! - (I3) Every request of [`BARE`] and of each cache goes to [`HEAP`].
+//!
+//! # Operations
+//!
+//! [`with_cache`]: O(1), a load and a comparison. The first request of a thread: O(classes).
+//!
+//! # Design
+//!
+//! *Nothing is needed before the first request*, which may come from the loader, before any constructor: the heap is a constant.
+//! While a thread makes its cache, and after it gave it back, its word leads to a cache that keeps nothing. So the C
+//! library may allocate for the registration of the thread's end, and destructors of other thread-locals
+//! may allocate after ours ran; a cache is never made twice.
+//!
+//! *Fork.* The thread that forks takes every lock of the heap first. They are registered by the constructor of this object or
+//! by the first request, whichever comes earlier, so that whoever else prepares for a fork does so before. The child has the caches of
+//! the thread that forked; what other threads had at hand is lost to it.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use forge_malloc::fast::{Fast, Heap, ThreadCache};
+use forge_os::{ExitHook, Native, on_thread_exit, posix};
+
+use crate::word;
+
+/// The cache of one thread.
+pub(crate) type Cache = ThreadCache<Fast>;
+
+/// What all threads share.
+pub(crate) static HEAP: Heap<Fast, Native> = Heap::new(Native);
+
+/// A cache that keeps nothing, for threads that have none of their own.
+struct Bare(Cache);
+
+// SAFETY: no request changes a closed cache (I2).
+unsafe impl Sync for Bare {}
+
+static BARE: Bare = Bare(Cache::closed());
+
+static EXIT: ExitHook = ExitHook::new(give_cache_back);
+
+/// Whether the functions around a fork are registered.
+static WATCHES_FORKS: AtomicBool = AtomicBool::new(false);
+
+/// Calls `work` with the cache of the calling thread.
+#[inline(always)]
+pub(crate) fn with_cache<R>(work: impl FnOnce(&Cache) -> R) -> R {
+    let mut cache = cache_of_thread();
+    if cache.is_null() {
+        cache = attach();
+    }
+    // SAFETY: the word leads to a cache that stays while the thread is in here (I1).
+    work(unsafe { &*cache })
+}
+
+/// Calls `work` with the cache of the calling thread, or returns `none` if it has no cache yet.
+#[inline(always)]
+pub(crate) fn if_attached<R>(none: R, work: impl FnOnce(&Cache) -> R) -> R {
+    // SAFETY: as above; null where there is none.
+    unsafe { cache_of_thread().as_ref() }.map_or(none, work)
+}
+
+/// Returns what the word of the calling thread says.
+#[inline(always)]
+fn cache_of_thread() -> *const Cache {
+    ptr::with_exposed_provenance(word::get())
+}
+
+/// Makes the cache of the calling thread.
+#[cold]
+#[inline(never)]
+fn attach() -> *const Cache {
+    let bare = &raw const BARE.0;
+    word::set(bare.expose_provenance());
+    watch_forks();
+    if on_thread_exit(&EXIT).is_err() {
+        return bare;
+    }
+    // SAFETY: the requests go to the heap (I3); the block is new, and as large and aligned as a cache.
+    unsafe {
+        let cache = BARE.0.allocate(&HEAP, Layout::new::<Cache>()).cast::<Cache>();
+        if cache.is_null() {
+            // The next request tries again.
+            word::set(0);
+            return bare;
+        }
+        cache.write(Cache::new());
+        word::set(cache.expose_provenance());
+        cache
+    }
+}
+
+/// Gives the cache of the thread that ends back, with what it keeps.
+fn give_cache_back() {
+    let (cache, bare) = (cache_of_thread(), &raw const BARE.0);
+    word::set(bare.expose_provenance());
+    if cache.is_null() || ptr::eq(cache, bare) {
+        return;
+    }
+    // SAFETY: the cache is this thread's alone, in a block of the heap (I1), and the word leads to it no more.
+    unsafe {
+        (*cache).close(&HEAP);
+        BARE.0.deallocate(&HEAP, cache.cast_mut().cast(), Layout::new::<Cache>());
+    }
+}
+
+/// Registers the functions around a fork, once.
+pub(crate) fn watch_forks() {
+    // Relaxed: only whoever sets it registers, and nothing is read through it.
+    if !WATCHES_FORKS.swap(true, Ordering::Relaxed) {
+        // Where nothing intercepts a fork there is nothing to prepare.
+        let _ = posix::at_fork(before_fork, after_fork, after_fork);
+    }
+}
+
+extern "C" fn before_fork() {
+    HEAP.lock_all();
+}
+
+extern "C" fn after_fork() {
+    // SAFETY: `before_fork` took the locks on the thread that forked.
+    unsafe { HEAP.unlock_all() };
+}
+
+/// The constructor of the object.
+#[cfg(all(initial_exec, not(test)))]
+#[used]
+#[unsafe(link_section = ".init_array")]
+static CONSTRUCTOR: extern "C" fn() = {
+    extern "C" fn construct() {
+        watch_forks();
+    }
+    construct
+};
+
+#[cfg(test)]
+mod tests;
