@@ -22,14 +22,16 @@
 
 use core::alloc::Layout;
 use core::marker::PhantomData;
-use core::ptr::NonNull;
+use core::ptr::{self, NonNull};
 
 use forge_alloc_core::CachePadded;
 use forge_alloc_core::sync::RawLock;
+use forge_alloc_core::sync::atomic::{AtomicU64, Ordering};
 use forge_os::Os;
 
 use super::LARGEST_BATCH;
 use super::back::huge::Huge;
+use super::back::segment::{ALL, ALL_BESIDE_STATES};
 use super::back::units::Units;
 use super::checks::{self, Misuse};
 use super::front::sizes::{CLASSES, Class};
@@ -48,6 +50,7 @@ pub struct Heap<P: Profile, O: Os> {
     batches: Batches,
     units: Units<O>,
     pub(super) huge: Huge<O>,
+    key: AtomicU64,
     os: O,
     profile: PhantomData<fn() -> P>,
 }
@@ -59,8 +62,9 @@ impl<P: Profile, O: Os> Heap<P, O> {
             Self {
                 shelves: array_of!(CachePadded::new(Shelf::new())),
                 batches: Batches::new(),
-                units: Units::new(os, P::RETAINED_BYTES),
-                huge: Huge::new(os, P::RETAINED_HUGE_BYTES),
+                units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }),
+                huge: Huge::new(os, P::RETAINED_HUGE_BYTES, P::ARMED),
+                key: AtomicU64::new(0),
                 os,
                 profile: PhantomData,
             }
@@ -71,6 +75,29 @@ impl<P: Profile, O: Os> Heap<P, O> {
     #[inline(always)]
     pub(super) fn class_at(&self, address: usize) -> Option<Class> {
         self.units.directory.class_at(address)
+    }
+
+    /// Returns the secret of the heap, which is never 0. O(1) after the first call.
+    #[inline(always)]
+    pub(super) fn key(&self) -> u64 {
+        // Relaxed: the number is all there is.
+        match self.key.load(Ordering::Relaxed) {
+            0 => self.make_key(),
+            key => key,
+        }
+    }
+
+    /// Draws the secret of the heap. Where the system has no random numbers yet, it is where the heap lies.
+    #[cold]
+    fn make_key(&self) -> u64 {
+        let mut bytes = (ptr::from_ref(self).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_ne_bytes();
+        let _ = forge_os::fill_random(&mut bytes);
+        let key = u64::from_ne_bytes(bytes).max(1);
+        // Relaxed: as above; whoever is first decides.
+        match self.key.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => key,
+            Err(first) => first,
+        }
     }
 
     fn shelf(&self, class: Class) -> &Shelf {

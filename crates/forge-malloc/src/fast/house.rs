@@ -142,6 +142,9 @@ unsafe impl<P: Profile, O: Os> Allocator for Attached<'_, P, O> {
 
     unsafe fn usable_size(&self, _: NonNull<u8>, layout: NonZeroLayout) -> Option<usize> {
         let layout: Layout = layout.into();
+        if P::ARMED {
+            return Some(layout.size());
+        }
         Some(Class::of(layout).map_or(layout.size(), |class| class.shape::<P>().size))
     }
 }

@@ -13,10 +13,10 @@ mod stats;
 
 pub use front::cache::ThreadCache;
 #[cfg(all(feature = "std", not(loom)))]
-pub use global::ForgeMalloc;
+pub use global::{ForgeMalloc, HardenedMalloc};
 pub use heap::Heap;
 pub use house::Attached;
-pub use profile::{Fast, Profile};
+pub use profile::{Fast, Hardened, Profile};
 pub use stats::Stats;
 
 /// The most blocks that move between threads at a time.

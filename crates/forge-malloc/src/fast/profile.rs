@@ -19,6 +19,12 @@ pub trait Profile: 'static {
     const RETAINED_BYTES: usize;
     /// The bytes of free mappings of their own that are kept for the next request.
     const RETAINED_HUGE_BYTES: usize;
+    /// Whether blocks are [armed](super::front::armed): checked whenever they are freed, zero while they are free, and large ones
+    /// between guards.
+    const ARMED: bool = false;
+    /// The most free blocks of one size class that a thread holds back, so that the next block is drawn from them and what it has at
+    /// hand at random; 0 if the block that was freed last is the next.
+    const RESERVE: usize = 0;
 }
 
 /// The profile that checks nothing that costs time on the common path.
@@ -32,4 +38,23 @@ impl Profile for Fast {
     const DEPOT_BYTES: usize = 256 << 10;
     const RETAINED_BYTES: usize = 16 << 20;
     const RETAINED_HUGE_BYTES: usize = 64 << 20;
+}
+
+/// The profile that finds misuse of blocks where it happens, and makes what is left of it hard to use.
+///
+/// Freed twice, freed where no block starts, and freed with another size or alignment: at the call. Written past the end: when the
+/// block is freed, or at once where it is large. Written after the free: when the block is handed out again.
+#[derive(Debug)]
+pub struct Hardened;
+
+impl Profile for Hardened {
+    const CACHE_BYTES: usize = 64 << 10;
+    const CACHE_BLOCKS: usize = 512;
+    const BATCH: usize = 64;
+    const DEPOT_BYTES: usize = 256 << 10;
+    const RETAINED_BYTES: usize = 16 << 20;
+    const RETAINED_HUGE_BYTES: usize = 0;
+    const ARMED: bool = true;
+    // Two blocks in a row are neighbours in one of 80 cases: 2 of the 128 to 192 that there are to draw from.
+    const RESERVE: usize = 128;
 }

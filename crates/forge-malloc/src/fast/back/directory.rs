@@ -65,8 +65,11 @@ impl Directory {
     fn byte(&self, address: usize) -> Option<&AtomicU8> {
         // Acquire: pairs with the Release in `cover`.
         let leaf = self.leaves.get(address / SPANNED)?.load(Ordering::Acquire);
+        if leaf.is_null() {
+            return None;
+        }
         // SAFETY: a leaf that is there has a byte for each unit that it spans (I2).
-        if leaf.is_null() { None } else { Some(unsafe { &*leaf.add(address % SPANNED / UNIT) }) }
+        Some(unsafe { &*leaf.add(address % SPANNED / UNIT) })
     }
 
     /// Returns the class of the span that an address lies in; none if it lies in no span. O(1).

@@ -8,6 +8,8 @@
 //!   mapping | size: what was asked for | idle |    0 <= size, high <= len; from `high` on every byte is zero
 //!
 //!   kept    record -> record -> ..                 free mappings for the next request
+//!
+//!   guarded | lead: guards | size | slack: zeros | page: guard |
 //! ```
 //!
 //! # Invariants
@@ -15,6 +17,8 @@
 //! - (I1) A record on a chain or on `kept` has a mapping of `len` bytes of its own, at `start`.
 //! - (I2) From `high` on, the mapping reads as zero.
 //! - (I3) `mapped` is the sum of all `len`, `used` that of the sizes of the live ones.
+//! - (I4) Where blocks are guarded the mapping is longer by `lead` bytes before and a page after, all of which fault, no
+//!   mapping is resized, shortened, or kept unless the system refuses to take it back, and the slack of a block is zero unless its user wrote past its end.
 //!
 //! # Operations
 //!
@@ -28,6 +32,9 @@
 //! the others serve more requests; so a program whose large blocks vary in size soon has mappings for all of them.
 //! Records are beside the mappings: a block starts where its mapping does, as aligned as that, and no header can be
 //! overwritten. Who frees a block says where it starts, and the chain says how long it is.
+//!
+//! Guards are put into the mapping where the system can do that (`MADV_GUARD_INSTALL`, Linux 6.13), so that a guarded block is
+//! one mapping for the system, and are pages without rights elsewhere.
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
@@ -37,6 +44,7 @@ use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{MapOptions, Os, Released};
 
+use super::guard::{guard, is_zero};
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
 
@@ -56,6 +64,7 @@ const RECORDS: usize = 16 << 10;
 pub(crate) struct Huge<O> {
     pub(crate) lock: SpinLock,
     os: O,
+    guarded: bool,
     state: UnsafeCell<State>,
 }
 
@@ -66,6 +75,8 @@ struct Record {
     len: usize,
     size: usize,
     high: usize,
+    align: usize,
+    lead: usize,
 }
 
 struct State {
@@ -89,8 +100,9 @@ pub(crate) struct Extent {
 
 impl<O: Os> Huge<O> {
     const_unless_loom! {
-        /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and a quarter of what is in use.
-        pub(crate) fn new(os: O, retainable: usize) -> Self {
+        /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and a quarter of what is in use; if they
+        /// are `guarded`, none is kept.
+        pub(crate) fn new(os: O, retainable: usize, guarded: bool) -> Self {
             let state = State {
                 live: [ptr::null_mut(); CHAINS],
                 kept: ptr::null_mut(),
@@ -101,7 +113,7 @@ impl<O: Os> Huge<O> {
                 peak: 0,
                 retainable,
             };
-            Self { lock: SpinLock::new(), os, state: UnsafeCell::new(state) }
+            Self { lock: SpinLock::new(), os, guarded, state: UnsafeCell::new(state) }
         }
     }
 
@@ -120,10 +132,16 @@ impl<O: Os> Huge<O> {
             unsafe {
                 let record = match state.take_best(len, len.saturating_mul(LOOSEST), layout.align()) {
                     Some(record) => record,
+                    None if self.guarded => state.map_guarded(&self.os, len, layout.align())?,
                     None => state.map(&self.os, len, layout.align())?,
                 };
+                if self.guarded && record.high > layout.size() {
+                    // The system refused to take the mapping back.
+                    record.start.add(layout.size()).write_bytes(0, record.high - layout.size());
+                    record.high = layout.size();
+                }
                 let dirty = record.high.min(layout.size());
-                record.size = layout.size();
+                (record.size, record.align) = (layout.size(), layout.align());
                 record.high = record.high.max(layout.size());
                 let start = record.start;
                 state.insert(record);
@@ -135,18 +153,53 @@ impl<O: Os> Huge<O> {
     /// Takes the block back that starts at an address. Ends the process if there is none, and the lock is free then.
     #[cold]
     pub(crate) fn deallocate(&self, address: usize) {
-        let found = self.locked(|state| {
-            // SAFETY: the records are reached under the lock.
+        if let Err(found) = self.take_back(address, None) {
+            checks::misuse(found);
+        }
+    }
+
+    /// Takes the block of exactly this layout back that starts at an address. Ends the process if there is none, or if its slack
+    /// was written to; the lock is free then.
+    #[cold]
+    pub(crate) fn deallocate_exact(&self, address: usize, layout: Layout) {
+        if let Err(found) = self.take_back(address, Some(layout)) {
+            checks::misuse(found);
+        }
+    }
+
+    fn take_back(&self, address: usize, layout: Option<Layout>) -> Result<(), Misuse> {
+        self.locked(|state| {
+            // SAFETY: the records are reached under the lock. The slack of a guarded block is readable and nobody's.
             unsafe {
-                let record = state.remove(address)?;
+                let record = state.remove(address).ok_or(Misuse::NoMapping)?;
+                if layout.is_some_and(|layout| (layout.size(), layout.align()) != (record.size, record.align))
+                {
+                    return Err(Misuse::WrongLayout);
+                }
+                if !self.guarded {
+                    state.keep(record);
+                    let limit = state.retainable.saturating_add(state.used / 4);
+                    state.drop_kept(&self.os, limit, MOST_KEPT);
+                    return Ok(());
+                }
+                let slack = record.start.add(record.size).as_ptr();
+                if !is_zero(slack, record.len - record.size) {
+                    return Err(Misuse::Overflow);
+                }
                 state.keep(record);
-                let limit = state.retainable.saturating_add(state.used / 4);
-                state.drop_kept(&self.os, limit, MOST_KEPT);
+                state.drop_kept(&self.os, 0, 0);
             }
-            Some(())
-        });
-        if found.is_none() {
-            checks::misuse(Misuse::NoMapping);
+            Ok(())
+        })
+    }
+
+    /// Ends the process if no block of exactly this layout starts at an address; the lock is free then.
+    #[cold]
+    pub(crate) fn check(&self, address: usize, layout: Layout) {
+        match self.size_at(address) {
+            None => checks::misuse(Misuse::NoMapping),
+            Some(size) if size != layout.size() => checks::misuse(Misuse::WrongLayout),
+            Some(_) => {}
         }
     }
 
@@ -180,9 +233,9 @@ impl<O: Os> Huge<O> {
             // SAFETY: the records are reached under the lock. A resized mapping keeps its contents.
             unsafe {
                 let record = state.remove(address)?;
-                let resized = state.resize(&self.os, record, len, align);
+                let resized = !self.guarded && state.resize(&self.os, record, len, align);
                 if resized {
-                    record.size = size;
+                    (record.size, record.align) = (size, align);
                     record.high = record.high.max(size);
                 }
                 let start = record.start;
@@ -200,7 +253,7 @@ impl<O: Os> Huge<O> {
             // SAFETY: the records are reached under the lock; the ends of live blocks are nobody's.
             unsafe {
                 state.drop_kept(&self.os, 0, 0);
-                for chain in 0..CHAINS {
+                for chain in 0..if self.guarded { 0 } else { CHAINS } {
                     let mut record = *state.chain(chain);
                     while let Some(live) = record.as_mut() {
                         state.shorten(&self.os, live, live.size.next_multiple_of(page));
@@ -299,8 +352,26 @@ impl State {
         };
         start.as_ptr().expose_provenance();
         self.mapped += len;
-        *record = Record { next: ptr::null_mut(), start, len, size: 0, high: 0 };
+        *record = Record { next: ptr::null_mut(), start, len, size: 0, high: 0, align, lead: 0 };
         Some(record)
+    }
+
+    /// Maps `len` bytes between guards.
+    unsafe fn map_guarded<'a>(&mut self, os: &impl Os, len: usize, align: usize) -> Option<&'a mut Record> {
+        let page = os.page_size();
+        let lead = align.max(page);
+        let whole = len.checked_add(lead)?.checked_add(page)?;
+        // SAFETY: the lock is held. The guards lie in the mapping, which is nobody else's.
+        unsafe {
+            let record = self.map(os, whole, align)?;
+            let first = record.start;
+            record.start = first.add(lead);
+            (record.lead, record.len) = (lead, len);
+            self.mapped -= whole - len;
+            guard(os, first, lead);
+            guard(os, record.start.add(len), page);
+            Some(record)
+        }
     }
 
     /// Returns a record that is on no list.
@@ -312,8 +383,15 @@ impl State {
                 // SAFETY: the record lies in the mapping, which is nobody else's and stays for ever.
                 unsafe {
                     let record = memory.add(place);
-                    let empty =
-                        Record { next: self.unused, start: NonNull::dangling(), len: 0, size: 0, high: 0 };
+                    let empty = Record {
+                        next: self.unused,
+                        start: NonNull::dangling(),
+                        len: 0,
+                        size: 0,
+                        high: 0,
+                        align: 1,
+                        lead: 0,
+                    };
                     record.write(empty);
                     self.unused = record.as_ptr();
                 }
@@ -339,8 +417,9 @@ impl State {
         while self.kept_count > 0 && (self.mapped - self.used > limit || self.kept_count > most) {
             // SAFETY: the lock is held.
             let Some(record) = (unsafe { self.take_best(0, usize::MAX, 1) }) else { return };
-            // SAFETY: the mapping is whole, and a kept one is nobody's.
-            if unsafe { os.unmap(record.start, record.len) }.is_err() {
+            let after = if record.lead > 0 { os.page_size() } else { 0 };
+            // SAFETY: the mapping is whole, guards included (I4), and a kept one is nobody's.
+            if unsafe { os.unmap(record.start.sub(record.lead), record.lead + record.len + after) }.is_err() {
                 self.keep(record);
                 return;
             }

@@ -5,6 +5,8 @@
 //!   | header: links, three sets of units, heads, spans, maps | unit 3 | unit 4 | .. | unit 127 |
 //!     HEADER_UNITS units                                     a span is a run of units
 //!
+//!   | header                     | states: a byte for each grain  | unit 11 | .. | unit 127 |      where blocks are armed
+//!
 //!   block --> & !(SEGMENT - 1) --> segment;  unit number --> heads[unit] --> spans[head], maps[head]
 //! ```
 //!
@@ -31,6 +33,7 @@
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
+use core::sync::atomic::AtomicU8;
 
 use crate::fast::middle::span::Span;
 
@@ -51,6 +54,12 @@ pub(crate) const HEADER_UNITS: usize = size_of::<Segment>().div_ceil(UNIT);
 
 /// The units that can belong to spans, as a set.
 pub(crate) const ALL: u128 = u128::MAX << HEADER_UNITS;
+
+/// The bytes for which there is one state, where there are states.
+pub(crate) const GRAIN: usize = 16;
+
+/// The units that can belong to spans in a segment with states.
+pub(crate) const ALL_BESIDE_STATES: u128 = ALL << (SEGMENT / GRAIN / UNIT);
 
 /// The header of a segment.
 #[repr(C)]
@@ -92,6 +101,18 @@ pub(super) fn reach(set: u128) -> usize {
         rank += 1;
     }
     rank + usize::from(starts != 0)
+}
+
+/// Returns the state of the grain that an address lies in. O(1).
+///
+/// # Safety
+///
+/// The address lies in a mapped segment, one with states.
+#[inline(always)]
+pub(crate) unsafe fn state_of<'a>(address: usize) -> &'a AtomicU8 {
+    let states = (address & !(SEGMENT - 1)) + HEADER_UNITS * UNIT;
+    // SAFETY: the segment is mapped and exposed (I1), and behind the header is a byte for each of its grains.
+    unsafe { &*ptr::with_exposed_provenance(states + address % SEGMENT / GRAIN) }
 }
 
 /// Returns the span that the block at an address belongs to. O(1).

@@ -33,7 +33,7 @@ use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{MapOptions, Os, Released};
 
 use super::directory::Directory;
-use super::segment::{ALL, Run, SEGMENT, Segment, UNIT, find_run, reach, run};
+use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run};
 use crate::fast::glue::const_unless_loom;
 
 /// The number of lists.
@@ -60,6 +60,7 @@ pub(crate) struct Extent {
 
 struct State {
     by_reach: [*mut Segment; REACHES],
+    all: u128,
     segments: usize,
     used: usize,
     peak: usize,
@@ -69,14 +70,16 @@ struct State {
 
 impl<O: Os> Units<O> {
     const_unless_loom! {
-        /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use.
-        pub(crate) fn new(os: O, retainable: usize) -> Self {
+        /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use. `all` are those of a
+        /// segment that can belong to spans.
+        pub(crate) fn new(os: O, retainable: usize, all: u128) -> Self {
             Self {
                 lock: SpinLock::new(),
                 directory: Directory::new(),
                 os,
                 state: UnsafeCell::new(State {
                     by_reach: [ptr::null_mut(); REACHES],
+                    all,
                     segments: 0,
                     used: 0,
                     peak: 0,
@@ -179,7 +182,7 @@ impl State {
         // SAFETY: the mapping is new, zero, and as long and aligned as a segment; zero is a value of every field but the
         // spans, and those are written before they are read.
         unsafe {
-            (&raw mut (*segment.as_ptr()).free).write(ALL);
+            (&raw mut (*segment.as_ptr()).free).write(self.all);
             self.link(segment.as_ptr());
         }
         self.segments += 1;
@@ -259,7 +262,7 @@ impl State {
                 // SAFETY: a listed segment under the lock (I1); `next` is read before it may go.
                 unsafe {
                     let next = (*segment).next;
-                    if (*segment).free != ALL || self.unmap(os, segment).is_none() {
+                    if (*segment).free != self.all || self.unmap(os, segment).is_none() {
                         self.release(os, segment);
                     }
                     segment = next;

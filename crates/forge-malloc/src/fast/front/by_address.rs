@@ -39,6 +39,13 @@ impl<P: Profile, O: Os> Heap<P, O> {
     /// the block has a mapping of its own.
     #[inline]
     pub fn usable_size(&self, block: *const u8) -> Option<usize> {
+        if P::ARMED {
+            // What lies beyond the size belongs to the tail.
+            return self
+                .armed_layout(block.addr())
+                .map(|layout| layout.size())
+                .or_else(|| self.huge.size_at(block.addr()));
+        }
         match self.class_at(block.addr()) {
             Some(class) => Some(class.shape::<P>().size),
             None => self.huge.size_at(block.addr()),
@@ -100,6 +107,10 @@ impl<P: Profile> ThreadCache<P> {
     /// cache goes to `heap`.
     #[inline(always)]
     pub unsafe fn free<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) {
+        if P::ARMED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.free_armed(heap, block) };
+        }
         match heap.class_at(block.addr()) {
             // SAFETY: the caller's promise; the class is that of the span that the block lies in.
             Some(class) => unsafe { self.put(heap, class, block.addr()) },
@@ -114,6 +125,14 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// As [`free`](Self::free), except that the block stays if null is returned; the size of `new` is not zero.
     pub unsafe fn move_to<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, new: Layout) -> *mut u8 {
+        if P::ARMED {
+            let Some(layout) = heap.armed_layout(block.addr()) else {
+                // SAFETY: the caller's promise.
+                return unsafe { self.move_huge(heap, block, new) };
+            };
+            // SAFETY: the caller's promise, for the layout that the block was allocated with.
+            return unsafe { self.resize_armed(heap, block, layout, new) };
+        }
         let (class, wanted) = (heap.class_at(block.addr()), Class::of(new));
         let size = match class {
             Some(class) => {
@@ -124,15 +143,37 @@ impl<P: Profile> ThreadCache<P> {
                 }
                 size
             }
-            None => {
-                if wanted.is_none() {
-                    if let Some(moved) = heap.huge.reallocate(block.addr(), new.align(), new.size()) {
-                        return moved.as_ptr();
-                    }
+            None if wanted.is_none() => {
+                match heap.huge.reallocate(block.addr(), new.align(), new.size()) {
+                    Some(moved) => return moved.as_ptr(),
+                    // SAFETY: the caller's promise.
+                    None => return unsafe { self.move_huge(heap, block, new) },
                 }
-                heap.huge.size_at(block.addr()).unwrap_or_else(|| checks::misuse(Misuse::NoMapping))
             }
+            // SAFETY: the caller's promise.
+            None => return unsafe { self.move_huge(heap, block, new) },
         };
+        // SAFETY: the caller's promise, and the block has the size.
+        unsafe { self.copy_to(heap, block, size, new) }
+    }
+
+    /// Moves a block with a mapping of its own to another one.
+    ///
+    /// # Safety
+    ///
+    /// As [`move_to`](Self::move_to).
+    unsafe fn move_huge<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, new: Layout) -> *mut u8 {
+        let size = heap.huge.size_at(block.addr()).unwrap_or_else(|| checks::misuse(Misuse::NoMapping));
+        // SAFETY: the caller's promise, and the block has the size.
+        unsafe { self.copy_to(heap, block, size, new) }
+    }
+
+    /// Moves a block of `size` bytes to another one.
+    ///
+    /// # Safety
+    ///
+    /// As [`move_to`](Self::move_to), and the block has the size.
+    unsafe fn copy_to<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, size: usize, new: Layout) -> *mut u8 {
         // SAFETY: the caller's promise; both blocks have the bytes that are copied, and one of them is new.
         unsafe {
             let moved = self.allocate(heap, new);

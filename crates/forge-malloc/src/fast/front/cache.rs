@@ -6,14 +6,17 @@
 //!     addresses       | block | block |   -   |   -   |   -   |      an array beside the blocks
 //!                       freed first   ^ freed last
 //!
-//!   allocate:  top == low ? refill : top -= 1, the block there
+//!     with a reserve  | block | block | block | block |   -   |      low is so many blocks behind the start of the array
+//!                                       ^ low         ^ top
+//!
+//!   allocate:  top <= low ? refill : top -= 1, the block there, or any one before it if there is a reserve
 //!   free:      top == end ? spill  : the block there, top += 1
 //! ```
 //!
 //! # Invariants
 //!
-//! - (I1) `low <= top <= end`, all null, or in one array of the thread; the words from `low` up to `top` are addresses of free blocks of the
-//!   class, each in no other place.
+//! - (I1) `array <= top <= end`, all null, or in one array of the thread, of which `low` is the word behind the reserve; the words
+//!   before `top` are addresses of free blocks of the class, each in no other place.
 //! - (I2) A bin has an array only while the cache is open.
 //! - (I3) Only its thread touches a cache.
 //!
@@ -99,6 +102,7 @@ pub(super) enum State {
 pub struct ThreadCache<P: Profile> {
     pub(super) bins: [Bin; CLASSES],
     pub(super) state: Cell<State>,
+    pub(super) random: Cell<u64>,
     pub(super) opener: fn(&Self),
     profile: PhantomData<fn() -> P>,
 }
@@ -120,7 +124,13 @@ impl<P: Profile> ThreadCache<P> {
     /// [opens](Self::open) it. O(classes).
     #[must_use]
     pub const fn with_opener(opener: fn(&Self)) -> Self {
-        Self { bins: [const { BIN }; CLASSES], state: Cell::new(State::New), opener, profile: PhantomData }
+        Self {
+            bins: [const { BIN }; CLASSES],
+            state: Cell::new(State::New),
+            random: Cell::new(0),
+            opener,
+            profile: PhantomData,
+        }
     }
 
     /// Returns a cache that keeps nothing, ever: each request goes to the spans of the heap, and no request changes the cache. O(classes).
@@ -141,6 +151,10 @@ impl<P: Profile> ThreadCache<P> {
     /// Every request of this cache goes to `heap`, which outlives the block.
     #[inline(always)]
     pub unsafe fn allocate<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        if P::ARMED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.allocate_armed(heap, layout) };
+        }
         let Some(class) = Class::of(layout) else { return allocate_huge(heap, layout) };
         // SAFETY: the caller's promise.
         block_at(unsafe { self.take(heap, class) })
@@ -153,6 +167,10 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`allocate`](Self::allocate).
     #[inline]
     pub unsafe fn allocate_zeroed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        if P::ARMED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.allocate_armed_zeroed(heap, layout) };
+        }
         let Some(class) = Class::of(layout) else { return allocate_huge_zeroed(heap, layout) };
         if layout.size() >= WORTH_ASKING {
             // SAFETY: the caller's promise.
@@ -176,6 +194,10 @@ impl<P: Profile> ThreadCache<P> {
     /// Every request of this cache goes to `heap`.
     #[inline(always)]
     pub unsafe fn deallocate<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, layout: Layout) {
+        if P::ARMED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.deallocate_armed(heap, block, layout) };
+        }
         match Class::of(layout) {
             // SAFETY: the caller's promise; the class is that of the layout (sizes, I2).
             Some(class) => unsafe { self.put(heap, class, block.addr()) },
@@ -216,6 +238,10 @@ impl<P: Profile> ThreadCache<P> {
         layout: Layout,
         new: Layout,
     ) -> *mut u8 {
+        if P::ARMED {
+            // SAFETY: the caller's promise.
+            return unsafe { self.resize_armed(heap, block, layout, new) };
+        }
         let (from, to) = (Class::of(layout), Class::of(new));
         if from == to {
             if from.is_some() {
@@ -242,19 +268,48 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// As [`allocate`](Self::allocate).
     #[inline(always)]
-    unsafe fn take<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
+    pub(super) unsafe fn take<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
         let bin = class.of_each(&self.bins);
         let top = bin.top.get();
-        if top == bin.low.get() {
+        if top <= bin.low.get() {
             // SAFETY: the caller's promise.
             return unsafe { self.refill(heap, class) };
         }
-        // SAFETY: `low < top`, so the word below is the address of a free block (I1).
+        // SAFETY: `low < top`, so there is a block (I1).
+        unsafe { self.pop(bin, class) }
+    }
+
+    /// Takes the block on top of a bin, or any of the bin where the profile says so.
+    ///
+    /// # Safety
+    ///
+    /// The bin is that of the class, and has a block.
+    #[inline(always)]
+    pub(super) unsafe fn pop(&self, bin: &Bin, class: Class) -> usize {
+        // SAFETY: the caller's promise: the word below `top` is the address of a free block, and so are those from the
+        // array's start on (I1).
         unsafe {
-            let top = top.sub(1);
+            let top = bin.top.get().sub(1);
             bin.top.set(top);
-            top.read()
+            if P::RESERVE == 0 {
+                return top.read();
+            }
+            let array = bin.array(class.shape::<P>().reserve);
+            let below = (top.addr() - array.addr()) / size_of::<usize>();
+            let drawn = array.add(self.draw(below + 1));
+            let address = drawn.read();
+            drawn.write(top.read());
+            address
         }
+    }
+
+    /// Returns a random number below `count`, which is not zero.
+    #[inline(always)]
+    fn draw(&self, count: usize) -> usize {
+        // A linear congruential generator whose upper half is used (Knuth, The Art of Computer Programming 3.3.4).
+        let next = self.random.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        self.random.set(next);
+        (((next >> 32) * count as u64) >> 32) as usize
     }
 
     /// Takes the block of a class at an address back.
@@ -313,7 +368,7 @@ pub(super) fn block_at(address: usize) -> *mut u8 {
 
 #[cold]
 #[inline(never)]
-fn allocate_huge<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+pub(super) fn allocate_huge<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
     if layout.size() == 0 {
         return ptr::null_mut();
     }
@@ -322,7 +377,7 @@ fn allocate_huge<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u
 
 #[cold]
 #[inline(never)]
-fn allocate_huge_zeroed<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+pub(super) fn allocate_huge_zeroed<P: Profile, O: Os>(heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
     if layout.size() == 0 {
         return ptr::null_mut();
     }

@@ -23,25 +23,32 @@ use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
 
 impl Bin {
+    /// Returns the start of the array, of which `reserve` words are held back; null if there is none. O(1).
+    #[inline(always)]
+    pub(super) fn array(&self, reserve: usize) -> *mut usize {
+        // A bin without an array has no reserve either; the difference is null then.
+        if self.end.get().is_null() { ptr::null_mut() } else { self.low.get().wrapping_sub(reserve) }
+    }
+
     /// Returns how many blocks the bin has room for. O(1).
-    fn capacity(&self) -> usize {
-        (self.end.get().addr() - self.low.get().addr()) / size_of::<usize>()
+    fn capacity(&self, reserve: usize) -> usize {
+        (self.end.get().addr() - self.array(reserve).addr()) / size_of::<usize>()
     }
 
     /// Returns how many blocks are in the bin. O(1).
-    fn len(&self) -> usize {
-        (self.top.get().addr() - self.low.get().addr()) / size_of::<usize>()
+    fn len(&self, reserve: usize) -> usize {
+        (self.top.get().addr() - self.array(reserve).addr()) / size_of::<usize>()
     }
 
-    /// Makes `array` the array of the bin, with `len` of `capacity` words in use.
+    /// Makes `array` the array of the bin, with `len` of `capacity` words in use, of which `reserve` are held back.
     ///
     /// # Safety
     ///
     /// The array has that many words, or everything is null and zero; the words in use are as the invariants say.
-    unsafe fn set(&self, array: *mut usize, len: usize, capacity: usize) {
+    unsafe fn set(&self, array: *mut usize, len: usize, capacity: usize, reserve: usize) {
         // SAFETY: the caller's promise.
         unsafe {
-            self.low.set(array);
+            self.low.set(array.add(reserve));
             self.top.set(array.add(len));
             self.end.set(array.add(capacity));
         }
@@ -62,16 +69,24 @@ impl<P: Profile> ThreadCache<P> {
         if !unsafe { self.ready(heap, class, heap.has_batches(class)) } {
             return heap.take_one(class).0;
         }
-        let (array, capacity) = (bin.low.get(), bin.capacity());
-        // SAFETY: the array has `capacity` words, none of them in use. What is taken is at most as many.
+        let (array, capacity) = (bin.array(shape.reserve), bin.capacity(shape.reserve));
+        let mut len = bin.len(shape.reserve);
+        // SAFETY: the array has `capacity` words, of which `len` are in use. What is taken is at most as many as are not.
         unsafe {
-            let mut count = if capacity >= shape.batch { heap.take_batch(class, array) } else { 0 };
-            if count == 0 {
-                count = heap.take(class, array, shape.batch.min(capacity.div_ceil(2))).0;
+            while len <= shape.reserve {
+                let (rest, room) = (array.add(len), capacity - len);
+                let mut count = if room >= shape.batch { heap.take_batch(class, rest) } else { 0 };
+                if count == 0 {
+                    count = heap.take(class, rest, shape.batch.min(room.div_ceil(2))).0;
+                }
+                if count == 0 {
+                    break;
+                }
+                len += count;
             }
-            let Some(rest) = count.checked_sub(1) else { return 0 };
-            bin.top.set(array.add(rest));
-            array.add(rest).read()
+            bin.top.set(array.add(len));
+            // Without more memory, what is held back is all there is.
+            if len == 0 { 0 } else { self.pop(bin, class) }
         }
     }
 
@@ -90,7 +105,7 @@ impl<P: Profile> ThreadCache<P> {
                 return heap.give(class, &raw const address, 1);
             }
             if bin.top.get() == bin.end.get() {
-                let (array, len) = (bin.low.get(), bin.len());
+                let (array, len) = (bin.array(shape.reserve), bin.len(shape.reserve));
                 let leaving = len.div_ceil(2);
                 give_all(heap, class, shape, array, leaving);
                 array.copy_from(array.add(leaving), len - leaving);
@@ -119,14 +134,14 @@ impl<P: Profile> ThreadCache<P> {
     /// Every request of this cache goes to `heap`.
     pub unsafe fn empty<O: Os>(&self, heap: &Heap<P, O>) {
         for class in Class::all() {
-            let bin = class.of_each(&self.bins);
-            let (array, len, capacity) = (bin.low.get(), bin.len(), bin.capacity());
+            let (bin, reserve) = (class.of_each(&self.bins), class.shape::<P>().reserve);
+            let (array, len, capacity) = (bin.array(reserve), bin.len(reserve), bin.capacity(reserve));
             if array.is_null() {
                 continue;
             }
             // SAFETY: as for `close`; the array is the bin's alone.
             unsafe {
-                bin.set(ptr::null_mut(), 0, 0);
+                bin.set(ptr::null_mut(), 0, 0, 0);
                 give_all(heap, class, class.shape::<P>(), array, len);
                 give_array(heap, array, capacity);
             }
@@ -142,20 +157,24 @@ impl<P: Profile> ThreadCache<P> {
         if self.state.get() == State::New {
             // The opener may allocate, and finds a cache that keeps nothing.
             self.state.set(State::Closed);
+            if P::RESERVE > 0 {
+                // Caches of one heap draw differently, because they lie elsewhere.
+                self.random.set(heap.key() ^ (ptr::from_ref(self).addr() as u64).rotate_left(32));
+            }
             (self.opener)(self);
         }
         let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
         if self.state.get() != State::Open || shape.capacity == 0 {
             return false;
         }
-        let capacity = bin.capacity();
+        let capacity = bin.capacity(shape.reserve);
         if capacity < shape.capacity {
             let larger = match for_batch {
                 true => (2 * shape.batch).max(2 * capacity),
                 false => (2 * capacity).max(shape.first),
             };
             // SAFETY: the caller's promise.
-            unsafe { grow(heap, bin, larger.min(shape.capacity)) };
+            unsafe { grow(heap, bin, larger.min(shape.capacity), shape.reserve) };
         }
         !bin.low.get().is_null()
     }
@@ -187,19 +206,19 @@ unsafe fn give_all<P: Profile, O: Os>(
 /// # Safety
 ///
 /// The bin is one of a cache of `heap`, and has fewer words.
-unsafe fn grow<P: Profile, O: Os>(heap: &Heap<P, O>, bin: &Bin, capacity: usize) {
+unsafe fn grow<P: Profile, O: Os>(heap: &Heap<P, O>, bin: &Bin, capacity: usize, reserve: usize) {
     let Some(class) = array_class(capacity) else { return };
     let array = ptr::with_exposed_provenance_mut::<usize>(heap.take_one(class).0);
     if array.is_null() {
         return;
     }
-    let (old, len, old_capacity) = (bin.low.get(), bin.len(), bin.capacity());
+    let (old, len, old_capacity) = (bin.array(reserve), bin.len(reserve), bin.capacity(reserve));
     // SAFETY: the new array is longer, and the old one, if there is one, has `len` words in use.
     unsafe {
         if !old.is_null() {
             array.copy_from_nonoverlapping(old, len);
         }
-        bin.set(array, len, capacity);
+        bin.set(array, len, capacity, reserve);
         if !old.is_null() {
             give_array(heap, old, old_capacity);
         }
@@ -219,7 +238,13 @@ fn array_class(capacity: usize) -> Option<Class> {
 unsafe fn give_array<P: Profile, O: Os>(heap: &Heap<P, O>, array: *mut usize, capacity: usize) {
     if let Some(class) = array_class(capacity) {
         let address = array.addr();
-        // SAFETY: the block came from the span of this class.
-        unsafe { heap.give(class, &raw const address, 1) };
+        // SAFETY: the block came from the span of this class, and has the words.
+        unsafe {
+            if P::ARMED {
+                // Whoever is given the slot next finds it as if a block had been in it.
+                array.write_bytes(0, capacity);
+            }
+            heap.give(class, &raw const address, 1);
+        }
     }
 }

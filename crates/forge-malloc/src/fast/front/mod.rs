@@ -1,5 +1,6 @@
 //! What a thread does without looking at any other: size classes and the thread cache.
 
+mod armed;
 mod by_address;
 pub(super) mod cache;
 mod exchange;

@@ -126,6 +126,8 @@ pub(crate) struct Shape {
     pub(crate) first: usize,
     /// How many blocks a thread keeps at most.
     pub(crate) capacity: usize,
+    /// How many of those are held back, for the next block to be drawn from.
+    pub(crate) reserve: usize,
     /// How many batches wait for any thread.
     pub(crate) depot: usize,
 }
@@ -163,8 +165,17 @@ impl<P: Profile> Shapes<P> {
 }
 
 impl Shape {
-    const EMPTY: Self =
-        Self { size: 0, units: 0, slots: 0, reciprocal: 0, batch: 0, first: 0, capacity: 0, depot: 0 };
+    const EMPTY: Self = Self {
+        size: 0,
+        units: 0,
+        slots: 0,
+        reciprocal: 0,
+        batch: 0,
+        first: 0,
+        capacity: 0,
+        reserve: 0,
+        depot: 0,
+    };
 
     const fn new<P: Profile>(size: usize) -> Self {
         let shared = size <= LARGEST_SHARED;
@@ -184,6 +195,7 @@ impl Shape {
         } else {
             0
         };
+        let reserve = clamp(P::RESERVE, 0, capacity / 4);
         let depot = if shared { clamp(P::DEPOT_BYTES / (batch * size), 2, 64) } else { 0 };
         let reciprocal = (1_u64 << RECIPROCAL_BITS).div_ceil(size as u64);
         Self {
@@ -192,8 +204,9 @@ impl Shape {
             slots,
             reciprocal,
             batch,
-            first: if capacity < 8 { capacity } else { 8 },
+            first: clamp(reserve + 8, 0, capacity),
             capacity,
+            reserve,
             depot,
         }
     }

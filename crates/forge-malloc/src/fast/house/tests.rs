@@ -8,7 +8,7 @@ use forge_os::{Native, SimOs};
 use forge_trace::shadow::{Checks, Limits, drive, random_ops};
 
 use super::*;
-use crate::fast::profile::Fast;
+use crate::fast::profile::{Fast, Hardened};
 
 /// A profile that keeps next to nothing, so that few operations reach every room.
 #[derive(Debug)]
@@ -23,6 +23,21 @@ impl Profile for Tight {
     const RETAINED_HUGE_BYTES: usize = 64 << 10;
 }
 
+/// The same with armed blocks and a reserve.
+#[derive(Debug)]
+struct TightArmed;
+
+impl Profile for TightArmed {
+    const CACHE_BYTES: usize = 256;
+    const CACHE_BLOCKS: usize = 16;
+    const BATCH: usize = 2;
+    const DEPOT_BYTES: usize = 64;
+    const RETAINED_BYTES: usize = 64 << 10;
+    const RETAINED_HUGE_BYTES: usize = 0;
+    const ARMED: bool = true;
+    const RESERVE: usize = 3;
+}
+
 fn layout(size: usize, align: usize) -> NonZeroLayout {
     NonZeroLayout::from_size_align(size, align).unwrap()
 }
@@ -31,7 +46,10 @@ fn layout(size: usize, align: usize) -> NonZeroLayout {
 fn it_keeps_the_contract_of_an_allocator() {
     assert_allocator_contract(&Attached::new(&Heap::<Fast, _>::new(SimOs::new(4 << 10))));
     assert_allocator_contract(&Attached::new(&Heap::<Tight, _>::new(SimOs::new(4 << 10))));
+    assert_allocator_contract(&Attached::new(&Heap::<TightArmed, _>::new(SimOs::new(4 << 10))));
     if !cfg!(miri) {
+        assert_allocator_contract(&Attached::new(&Heap::<Hardened, _>::new(SimOs::new(64 << 10))));
+        assert_allocator_contract(&Attached::new(&Heap::<Hardened, _>::new(Native)));
         assert_allocator_contract(&Attached::new(&Heap::<Fast, _>::new(SimOs::new(64 << 10))));
         assert_allocator_contract(&Attached::new(&Heap::<Fast, _>::new(Native)));
     }
@@ -64,12 +82,24 @@ fn random_histories_agree_with_the_shadow_model() {
     let large = Limits { live_blocks: 20, size: 3 << 20, align: 128 << 10, ..Limits::default() };
     for seed in 0..if cfg!(miri) { 1 } else { 12 } {
         history::<Tight>(seed, 4 << 10, &small, false);
+        history::<TightArmed>(seed, 4 << 10, &small, false);
         if !cfg!(miri) {
             history::<Fast>(seed, 4 << 10, &small, false);
+            history::<Hardened>(seed, 4 << 10, &small, false);
             history::<Fast>(seed, 64 << 10, &Limits { hostile: true, ..small }, false);
             history::<Tight>(seed, 64 << 10, &large, false);
             history::<Fast>(seed, 4 << 10, &Limits { hostile: true, ..large }, false);
         }
+    }
+}
+
+#[test]
+fn random_histories_of_large_armed_blocks_agree_with_the_shadow_model() {
+    let limits =
+        Limits { live_blocks: 10, size: 2 << 20, align: 128 << 10, hostile: true, ..Limits::default() };
+    for seed in 0..if cfg!(miri) { 0 } else { 2 } {
+        history::<TightArmed>(seed, 64 << 10, &limits, seed % 2 == 1);
+        history::<Hardened>(seed, 4 << 10, &limits, seed % 2 == 0);
     }
 }
 
@@ -79,6 +109,7 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
     let large = Limits { live_blocks: 20, size: 3 << 20, align: 128 << 10, ..Limits::default() };
     for seed in 0..if cfg!(miri) { 1 } else { 12 } {
         history::<Tight>(seed, 4 << 10, &small, true);
+        history::<TightArmed>(seed, 4 << 10, &small, true);
         if !cfg!(miri) {
             history::<Fast>(seed, 4 << 10, &large, true);
             history::<Tight>(seed, 64 << 10, &large, true);

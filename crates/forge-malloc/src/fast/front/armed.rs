@@ -1,0 +1,380 @@
+//! Armed blocks: what a profile that checks puts around each block, and looks at when it is freed.
+//!
+//! ```text
+//!   slot of a class                                         segment
+//!   | block: size bytes | gap: zeros | tail: 8 bytes |       | states: .. live .. freed .. |
+//!                                      0 | slack, alignment | tag
+//!
+//!   allocate:  the slot is zero?   state: live     tail
+//!   free:      class and state?    tail, gap?      state: freed     the slot is zero again
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) Only the state of a grain where an armed block starts is [`LIVE`], and it is until the block is freed.
+//! - (I2) A slot that no block is in is zero, unless somebody wrote to it who must not.
+//! - (I3) The last word of a live block's slot is [`tail`] of its address, slack and alignment, and the bytes between are zero,
+//!   unless somebody wrote past its end.
+//!
+//! # Operations
+//!
+//! Allocate, free: O(size), since blocks are cleared when they are freed and looked at when they are handed out. Everything else is
+//! a dozen instructions.
+//!
+//! # Design
+//!
+//! *States beside the blocks*, a byte for every sixteen, so that a second free and a free of an inner address are seen at the call, by
+//! whichever thread, until the slot is handed out again; a byte is written by plain stores. Two threads that free one block within a
+//! few instructions may both pass; then the block is twice among the free ones, and whoever is given it second finds it live.
+//!
+//! *The tail* tells the exact size and alignment, so a free with another layout is seen, and a free that knows none can still check
+//! everything. Its tag is keyed and depends on the address, so the tail of one block cannot be put behind another one. Its lowest byte
+//! is zero: a string that lacks its end ends there, as in the canaries of glibc.
+//!
+//! *Zero while free*: nothing that was in a block can be read after the free or from the next block, and whatever is not zero when the
+//! block is handed out was written in between. So a zeroed block is one that is checked, and costs nothing more.
+//! Slots above [`LARGEST_CHECKED`] are cleared and not checked, since looking at memory that was never touched would touch it.
+//!
+//! The idea of a reserve from which blocks are drawn at random, and of clearing on free and checking on reuse, is
+//! hardened_malloc's (Micay); tags that depend on the address are in Scudo.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr;
+use core::sync::atomic::Ordering;
+
+use forge_os::Os;
+
+use super::cache::{ThreadCache, allocate_huge, allocate_huge_zeroed, block_at};
+use super::sizes::Class;
+use crate::fast::back::guard::is_zero;
+use crate::fast::back::segment::{GRAIN, state_of};
+use crate::fast::checks::{Misuse, misuse};
+use crate::fast::heap::Heap;
+use crate::fast::profile::Profile;
+
+/// The state of a grain where a live block starts.
+const LIVE: u8 = 1;
+
+/// The state of a grain where a block started that was freed last.
+const FREED: u8 = 2;
+
+/// The bytes of a tail.
+const TAIL: usize = 8;
+
+/// The largest slot that is looked at before it is handed out.
+const LARGEST_CHECKED: usize = 32 << 10;
+
+const SLACK_BITS: u32 = 20;
+const SLACK_SHIFT: u32 = 8;
+const ALIGN_SHIFT: u32 = SLACK_SHIFT + SLACK_BITS;
+const TAG_SHIFT: u32 = 32;
+
+/// Returns the class that serves a layout with a tail behind it; none for a layout that gets a mapping of its own, and for an empty one.
+#[inline(always)]
+fn class_of(layout: Layout) -> Option<Class> {
+    if layout.size() == 0 {
+        return None;
+    }
+    // No sum wraps: the size of a layout is at most `isize::MAX`.
+    let size = (layout.size() + TAIL).next_multiple_of(GRAIN);
+    Class::of(Layout::from_size_align(size, layout.align().max(GRAIN)).ok()?)
+}
+
+/// Returns the word behind a block that lies in a slot of `slot` bytes. O(1).
+#[inline(always)]
+fn tail(key: u64, address: usize, slack: usize, align: usize) -> u64 {
+    let said = (slack as u64) << SLACK_SHIFT | u64::from(align.trailing_zeros()) << ALIGN_SHIFT;
+    // The upper half of the product depends on every bit of both, and on the key.
+    let mixed = ((address as u64) << 16 ^ said ^ key).wrapping_mul(key | 1);
+    (mixed >> TAG_SHIFT << TAG_SHIFT) | said
+}
+
+/// Returns the slack and the alignment that a tail tells.
+#[inline(always)]
+fn told(tail: u64) -> (usize, usize) {
+    let slack = (tail >> SLACK_SHIFT) as usize & ((1 << SLACK_BITS) - 1);
+    (slack, 1 << (tail >> ALIGN_SHIFT & 15))
+}
+
+/// A block in its slot.
+#[derive(Clone, Copy)]
+struct Slot {
+    address: usize,
+    size: usize,
+}
+
+impl Slot {
+    /// Returns the pointer to a byte of the slot.
+    #[inline(always)]
+    fn at(self, offset: usize) -> *mut u8 {
+        block_at(self.address + offset)
+    }
+
+    /// Puts the tail behind a block of this layout.
+    ///
+    /// # Safety
+    ///
+    /// The slot is the caller's, and the layout and a tail fit.
+    #[inline(always)]
+    unsafe fn seal(self, key: u64, layout: Layout) {
+        let word = tail(key, self.address, self.size - layout.size(), layout.align());
+        // SAFETY: the last word of the slot, which is aligned as slots are.
+        unsafe { self.at(self.size - TAIL).cast::<u64>().write(word.to_le()) };
+    }
+
+    /// Returns the tail as it is.
+    ///
+    /// # Safety
+    ///
+    /// The slot is in a mapped segment.
+    #[inline(always)]
+    unsafe fn tail(self) -> u64 {
+        // SAFETY: as in `seal`.
+        u64::from_le(unsafe { self.at(self.size - TAIL).cast::<u64>().read() })
+    }
+
+    /// Makes a zero slot a live block of this layout.
+    ///
+    /// # Safety
+    ///
+    /// As for [`seal`](Self::seal).
+    #[inline(always)]
+    unsafe fn arm(self, key: u64, layout: Layout) {
+        // SAFETY: the slot is the caller's, in a segment with states.
+        unsafe {
+            let state = state_of(self.address);
+            // Relaxed: whoever frees the block got its address from here.
+            if state.load(Ordering::Relaxed) == LIVE {
+                misuse(Misuse::FreedAtOnce);
+            }
+            state.store(LIVE, Ordering::Relaxed);
+            if self.size <= LARGEST_CHECKED
+                && !words_are_zero(self.at(0).cast(), self.size / size_of::<u64>())
+            {
+                misuse(Misuse::WriteAfterFree);
+            }
+            self.seal(key, layout);
+        }
+    }
+
+    /// Checks that a block of this layout is live here and nothing was written past its end.
+    ///
+    /// # Safety
+    ///
+    /// The address lies in a span of slots of this size.
+    #[inline(always)]
+    unsafe fn check(self, key: u64, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            self.check_live();
+            if self.tail() != tail(key, self.address, self.size.wrapping_sub(layout.size()), layout.align()) {
+                self.blame(key);
+            }
+            if !is_zero(self.at(layout.size()), self.size - TAIL - layout.size()) {
+                misuse(Misuse::Overflow);
+            }
+        }
+    }
+
+    /// Checks that a block starts here and is live.
+    ///
+    /// # Safety
+    ///
+    /// As for [`check`](Self::check).
+    #[inline(always)]
+    unsafe fn check_live(self) {
+        // SAFETY: the caller's promise.
+        let state = unsafe { state_of(self.address) }.load(Ordering::Relaxed);
+        if state != LIVE || self.address % GRAIN != 0 {
+            let freed = state == FREED && self.address % GRAIN == 0;
+            misuse(if freed { Misuse::DoubleFree } else { Misuse::NoBlock });
+        }
+    }
+
+    /// Ends the process because the tail is not what it should be: it is another block's layout, or was overwritten.
+    ///
+    /// # Safety
+    ///
+    /// As for [`check`](Self::check).
+    #[cold]
+    #[inline(never)]
+    unsafe fn blame(self, key: u64) -> ! {
+        // SAFETY: the caller's promise.
+        let genuine = unsafe { self.layout(key) }.is_some();
+        misuse(if genuine { Misuse::WrongLayout } else { Misuse::Overflow })
+    }
+
+    /// Returns the layout that the tail tells, if it is a genuine one.
+    ///
+    /// # Safety
+    ///
+    /// As for [`check`](Self::check).
+    unsafe fn layout(self, key: u64) -> Option<Layout> {
+        // SAFETY: the caller's promise.
+        let word = unsafe { self.tail() };
+        let (slack, align) = told(word);
+        let size = self.size.checked_sub(slack).filter(|&size| size > 0 && slack >= TAIL)?;
+        let layout = Layout::from_size_align(size, align).ok()?;
+        (word == tail(key, self.address, slack, align)).then_some(layout)
+    }
+
+    /// Makes the slot of a checked block free and zero.
+    ///
+    /// # Safety
+    ///
+    /// The block is live, of this layout, and nobody uses it any more.
+    #[inline(always)]
+    unsafe fn disarm(self, layout: Layout) {
+        // SAFETY: the slot is the caller's, and what lies between block and tail is zero.
+        unsafe {
+            state_of(self.address).store(FREED, Ordering::Relaxed);
+            self.at(0).write_bytes(0, layout.size());
+            self.at(self.size - TAIL).cast::<u64>().write(0);
+        }
+    }
+}
+
+/// Returns whether words are zero. O(`count`).
+///
+/// # Safety
+///
+/// The words are readable, and nobody writes them meanwhile.
+#[inline(always)]
+unsafe fn words_are_zero(start: *const u64, count: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(start, count) }.iter().fold(0, |all, word| all | word) == 0
+}
+
+/// The requests of a profile that arms its blocks. What they promise is what those without the suffix do.
+impl<P: Profile> ThreadCache<P> {
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate).
+    #[inline(always)]
+    pub(super) unsafe fn allocate_armed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        let Some(class) = class_of(layout) else { return allocate_huge(heap, layout) };
+        // SAFETY: the caller's promise; the slot is this thread's, and the layout has the class.
+        unsafe {
+            let address = self.take(heap, class);
+            if address == 0 {
+                return ptr::null_mut();
+            }
+            Slot { address, size: class.shape::<P>().size }.arm(heap.key(), layout);
+            block_at(address)
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate).
+    #[inline]
+    pub(super) unsafe fn allocate_armed_zeroed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        let Some(class) = class_of(layout) else { return allocate_huge_zeroed(heap, layout) };
+        // SAFETY: the caller's promise; the block has the size.
+        unsafe {
+            let block = self.allocate_armed(heap, layout);
+            // Smaller slots were found zero.
+            if !block.is_null() && class.shape::<P>().size > LARGEST_CHECKED {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`deallocate`](Self::deallocate), where what is wrong with a block may be found.
+    #[inline(always)]
+    pub(super) unsafe fn deallocate_armed<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise; what was checked is freed.
+        unsafe {
+            match heap.armed_slot(block.addr(), layout) {
+                Some((class, slot)) => {
+                    slot.disarm(layout);
+                    self.put(heap, class, slot.address);
+                }
+                None => heap.huge.deallocate_exact(block.addr(), layout),
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// As [`resize`](Self::resize), where what is wrong with a block may be found.
+    pub(super) unsafe fn resize_armed<O: Os>(
+        &self,
+        heap: &Heap<P, O>,
+        block: *mut u8,
+        layout: Layout,
+        new: Layout,
+    ) -> *mut u8 {
+        // SAFETY: the caller's promise; a block that stays has a slot of the class of both layouts.
+        unsafe {
+            match heap.armed_slot(block.addr(), layout) {
+                Some((class, slot))
+                    if class_of(new) == Some(class) && slot.address & (new.align() - 1) == 0 =>
+                {
+                    let kept = new.size().min(layout.size());
+                    slot.at(kept).write_bytes(0, layout.size() - kept);
+                    slot.seal(heap.key(), new);
+                    return block;
+                }
+                Some(_) => {}
+                None => heap.huge.check(block.addr(), layout),
+            }
+            let moved = self.allocate_armed(heap, new);
+            if !moved.is_null() {
+                moved.copy_from_nonoverlapping(block, new.size().min(layout.size()));
+                self.deallocate_armed(heap, block, layout);
+            }
+            moved
+        }
+    }
+
+    /// Frees a block whatever its layout, after checking all that can be checked.
+    ///
+    /// # Safety
+    ///
+    /// As [`free`](Self::free).
+    pub(super) unsafe fn free_armed<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) {
+        match heap.armed_layout(block.addr()) {
+            // SAFETY: the caller's promise, for the layout that the block was allocated with.
+            Some(layout) => unsafe { self.deallocate_armed(heap, block, layout) },
+            None => heap.huge.deallocate(block.addr()),
+        }
+    }
+}
+
+impl<P: Profile, O: Os> Heap<P, O> {
+    /// Returns the slot of a live armed block and its class; none if the address lies in no span. Ends the process if the block is not
+    /// live, of another layout, or was written past its end.
+    #[inline(always)]
+    fn armed_slot(&self, address: usize, layout: Layout) -> Option<(Class, Slot)> {
+        let class = self.class_at(address)?;
+        let slot = Slot { address, size: class.shape::<P>().size };
+        // SAFETY: the address lies in a span of the class.
+        unsafe {
+            if class_of(layout) != Some(class) {
+                slot.check_live();
+                slot.blame(self.key());
+            }
+            slot.check(self.key(), layout);
+        }
+        Some((class, slot))
+    }
+
+    /// Returns the layout of the armed block at an address; none if it lies in no span. Ends the process if no live block
+    /// starts there, or its tail was overwritten.
+    pub(super) fn armed_layout(&self, address: usize) -> Option<Layout> {
+        let slot = Slot { address, size: self.class_at(address)?.shape::<P>().size };
+        // SAFETY: the address lies in a span of the class.
+        unsafe {
+            slot.check_live();
+            Some(slot.layout(self.key()).unwrap_or_else(|| misuse(Misuse::Overflow)))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

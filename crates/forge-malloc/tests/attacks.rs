@@ -1,0 +1,472 @@
+//! Attacks on blocks of the hardened profile, each in a process of its own: the exact message and an abort, or a fault, or the
+//! promise that holds.
+//!
+//! The numbers are those of the corpus: freed twice (A01 to A05), freed where no block starts (A06, A07), with another layout
+//! (A08), written past the ends (A10 to A13), touched after the free (A15 to A18), run as code (A22). Each runs for a row of sizes,
+//! from one byte to a mapping of its own.
+#![cfg(all(unix, not(miri)))]
+#![allow(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+use std::ptr::NonNull;
+
+use forge_alloc_core::{Allocator, Deallocator, NonZeroLayout};
+use forge_malloc::fast::{Attached, Hardened, Heap};
+use forge_os::Native;
+
+static HEAP: Heap<Hardened, Native> = Heap::new(Native);
+
+type Here = Attached<'static, Hardened, Native>;
+
+/// The variable that tells this program that it is the process that is attacked, with which size.
+const CHILD: &str = "FORGE_ATTACK";
+
+/// The sizes up to the largest slot, and one beyond.
+const SIZES: [usize; 12] = [1, 8, 16, 24, 128, 1024, 4096, 16 << 10, 32 << 10, 128 << 10, 256 << 10, LARGE];
+const LARGE: usize = 4 << 20;
+
+const DOUBLE: &str = "forge-malloc: double free";
+const NO_BLOCK: &str = "forge-malloc: free of an address where no block starts";
+const NO_MAPPING: &str =
+    "forge-malloc: free of a large block that is not live, or with another layout than it has";
+const WRONG: &str = "forge-malloc: free of a block with another size or alignment than it was allocated with";
+const OVERFLOW: &str = "forge-malloc: write past the end of a block";
+const AFTER_FREE: &str = "forge-malloc: write to a block after it was freed";
+
+/// What becomes of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It aborts with this line.
+    Aborts(&'static str),
+    /// It is ended by the fault of an access.
+    Faults,
+    /// It goes on.
+    Lives,
+}
+
+use Verdict::{Aborts, Faults, Lives};
+
+/// Runs an attack for each size in a process of its own, which runs only the test `name`, and asserts its end.
+fn attack(name: &str, sizes: &[usize], verdict: impl Fn(usize) -> Verdict, attack: fn(&Here, usize)) {
+    if let Some(size) = std::env::var_os(CHILD) {
+        attack(&Attached::new(&HEAP), size.to_str().unwrap().parse().unwrap());
+        eprintln!("it went on");
+        // Nothing is cleaned up: the heap may be as the attack left it.
+        std::process::exit(0);
+    }
+    for &size in sizes {
+        let program = std::env::current_exe().unwrap();
+        let mut command = Command::new(program);
+        command.args(["--exact", name, "--nocapture"]).env(CHILD, size.to_string());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let (signal, code) = (output.status.signal(), output.status.code());
+        let expected = verdict(size);
+        let right = match expected {
+            Aborts(message) => signal == Some(libc::SIGABRT) && errors.lines().any(|line| line == message),
+            Faults => matches!(signal, Some(libc::SIGSEGV | libc::SIGBUS)),
+            Lives => code == Some(0) && errors.lines().any(|line| line == "it went on"),
+        };
+        assert!(right, "{size} bytes: {expected:?}, but {signal:?} {code:?}: {errors}");
+    }
+}
+
+fn layout(size: usize) -> NonZeroLayout {
+    NonZeroLayout::from_size_align(size, 1).unwrap()
+}
+
+fn take(here: &Here, size: usize) -> NonNull<u8> {
+    here.allocate(layout(size)).unwrap().cast()
+}
+
+/// Frees what may be no live block.
+fn free(here: &Here, block: NonNull<u8>, size: usize) {
+    // SAFETY: none where it is the attack, which ends the process or is asserted to have no effect.
+    unsafe { here.deallocate(block, layout(size)) };
+}
+
+/// Returns the address `offset` bytes from a block, without a promise that anything is there.
+fn beside(block: NonNull<u8>, offset: isize) -> NonNull<u8> {
+    NonNull::new(block.as_ptr().wrapping_offset(offset)).unwrap()
+}
+
+/// Writes a byte where none may be written.
+fn poke(block: NonNull<u8>, offset: isize, value: u8) {
+    // SAFETY: none; the memory is the heap's or a guard, and the process is this test's.
+    unsafe { block.as_ptr().wrapping_offset(offset).write_volatile(value) };
+}
+
+fn peek(block: NonNull<u8>, offset: usize) -> u8 {
+    // SAFETY: as in `poke`.
+    unsafe { block.as_ptr().wrapping_add(offset).read_volatile() }
+}
+
+fn small_or(small: Verdict, large: Verdict) -> impl Fn(usize) -> Verdict {
+    move |size| if size == LARGE { large } else { small }
+}
+
+#[test]
+fn a01_free_twice() {
+    attack("a01_free_twice", &SIZES, small_or(Aborts(DOUBLE), Aborts(NO_MAPPING)), |here, size| {
+        let block = take(here, size);
+        free(here, block, size);
+        free(here, block, size);
+    });
+}
+
+#[test]
+fn a02_free_twice_with_others_in_between() {
+    let name = "a02_free_twice_with_others_in_between";
+    attack(name, &SIZES, small_or(Aborts(DOUBLE), Aborts(NO_MAPPING)), |here, size| {
+        let block = take(here, size);
+        free(here, block, size);
+        for _ in 0..1000 {
+            let other = take(here, size);
+            free(here, other, size);
+        }
+        free(here, block, size);
+    });
+}
+
+#[test]
+fn a03_free_another_and_the_first_again() {
+    let name = "a03_free_another_and_the_first_again";
+    attack(name, &SIZES, small_or(Aborts(DOUBLE), Aborts(NO_MAPPING)), |here, size| {
+        let (first, second) = (take(here, size), take(here, size));
+        free(here, first, size);
+        free(here, second, size);
+        free(here, first, size);
+    });
+}
+
+#[test]
+fn a04_free_by_the_former_owner_of_a_slot() {
+    // The block of the second owner is freed by the first, and the second one's own free is seen.
+    attack(
+        "a04_free_by_the_former_owner_of_a_slot",
+        &SIZES[..9],
+        |_| Aborts(DOUBLE),
+        |here, size| {
+            let former = take(here, size);
+            free(here, former, size);
+            let owned = (0..1_000_000).map(|_| take(here, size)).find(|&block| block == former).unwrap();
+            free(here, former, size);
+            free(here, owned, size);
+        },
+    );
+}
+
+#[test]
+fn a05_free_here_and_on_another_thread() {
+    let name = "a05_free_here_and_on_another_thread";
+    attack(name, &SIZES, small_or(Aborts(DOUBLE), Aborts(NO_MAPPING)), |here, size| {
+        let block = take(here, size);
+        let address = block.addr().get();
+        let free_there = move || {
+            let block = NonNull::new(std::ptr::with_exposed_provenance_mut(address)).unwrap();
+            free(&Attached::new(&HEAP), block, size);
+        };
+        block.as_ptr().expose_provenance();
+        std::thread::spawn(free_there).join().unwrap();
+        free(here, block, size);
+    });
+}
+
+#[test]
+fn a05_two_threads_free_at_once() {
+    let at_once = "forge-malloc: double free by two threads at once";
+    let in_span = "forge-malloc: free of a block that is not live, or with another layout than it has";
+    // Which of the three it is depends on how close the two are, and none of the races may go by.
+    for message in 0..if cfg!(debug_assertions) { 8 } else { 64 } {
+        if let Some(size) = std::env::var_os(CHILD) {
+            race(size.to_str().unwrap().parse().unwrap());
+            std::process::exit(0);
+        }
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "a05_two_threads_free_at_once", "--nocapture"]).env(CHILD, "64");
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let said = errors.lines().filter(|line| [DOUBLE, at_once, in_span].contains(line)).count();
+        assert_eq!((output.status.signal(), said), (Some(libc::SIGABRT), 1), "race {message}: {errors}");
+    }
+}
+
+/// Frees one block on two threads at once, and then takes and frees until it is noticed.
+fn race(size: usize) {
+    let here: Here = Attached::new(&HEAP);
+    let address = take(&here, size).as_ptr().expose_provenance();
+    let start = std::sync::Barrier::new(2);
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                let block = NonNull::new(std::ptr::with_exposed_provenance_mut(address)).unwrap();
+                start.wait();
+                free(&Attached::new(&HEAP), block, size);
+            });
+        }
+    });
+    let blocks: Vec<_> = (0..100_000).map(|_| take(&here, size)).collect();
+    blocks.into_iter().for_each(|block| free(&here, block, size));
+    eprintln!("it went on");
+}
+
+static NO_HEAP: [u64; 4] = [0; 4];
+
+/// Where no block of the size starts, of `block` with that size.
+fn strange(block: NonNull<u8>, size: usize) -> Vec<NonNull<u8>> {
+    let on_stack = 0_u64;
+    let mut places = vec![
+        beside(block, 1),
+        beside(block, 8),
+        NonNull::from(&NO_HEAP).cast(),
+        NonNull::from(&on_stack).cast(),
+        NonNull::new(std::ptr::without_provenance_mut(1)).unwrap(),
+        beside(block, 1 << 30),
+        NonNull::new(strange as *mut u8).unwrap(),
+    ];
+    if size > 16 {
+        places.push(beside(block, 16));
+    }
+    if size > 4096 {
+        places.push(beside(block, 4096));
+    }
+    places
+}
+
+/// Does something to each strange address in a process of its own.
+fn with_strange(name: &str, size: usize, work: fn(&Here, NonNull<u8>, usize)) {
+    let here: Here = Attached::new(&HEAP);
+    let block = take(&here, size);
+    if let Some(number) = std::env::var_os(CHILD) {
+        let number: usize = number.to_str().unwrap().parse().unwrap();
+        // A size has ten places of its own in the numbers of the children.
+        if number / 10 == size {
+            work(&here, strange(block, size)[number % 10], size);
+            eprintln!("it went on");
+            std::process::exit(0);
+        }
+        return;
+    }
+    for (place, address) in strange(block, size).into_iter().enumerate() {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", name, "--nocapture"]).env(CHILD, (size * 10 + place).to_string());
+        let output = command.output().unwrap();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        let noticed = errors.lines().any(|line| [NO_BLOCK, NO_MAPPING, WRONG].contains(&line));
+        assert!(
+            output.status.signal() == Some(libc::SIGABRT) && noticed,
+            "{size} bytes, {address:?} of {block:?}: {:?} {errors}",
+            output.status
+        );
+    }
+}
+
+#[test]
+fn a06_free_of_what_is_no_block() {
+    for size in SIZES {
+        with_strange("a06_free_of_what_is_no_block", size, free);
+    }
+}
+
+#[test]
+fn a07_resize_of_what_is_no_block() {
+    for size in SIZES {
+        with_strange("a07_resize_of_what_is_no_block", size, |here, block, size| {
+            // SAFETY: none; this is the attack.
+            let _ = unsafe { here.grow(block, layout(size), layout(2 * size)) };
+        });
+    }
+}
+
+#[test]
+fn a08_free_with_another_size() {
+    for offset in [1, usize::MAX] {
+        let sizes: Vec<usize> = SIZES.into_iter().filter(|&size| size.wrapping_add(offset) != 0).collect();
+        let free_with: fn(&Here, usize) = match offset {
+            1 => |here, size| free(here, take(here, size), size + 1),
+            _ => |here, size| free(here, take(here, size), size - 1),
+        };
+        attack("a08_free_with_another_size", &sizes, |_| Aborts(WRONG), free_with);
+    }
+}
+
+#[test]
+fn a08_free_with_another_alignment() {
+    attack(
+        "a08_free_with_another_alignment",
+        &SIZES,
+        |_| Aborts(WRONG),
+        |here, size| {
+            let block = take(here, size);
+            // SAFETY: none; this is the attack.
+            unsafe { here.deallocate(block, NonZeroLayout::from_size_align(size, 16).unwrap()) };
+        },
+    );
+}
+
+#[test]
+fn a10_write_past_the_end() {
+    let name = "a10_write_past_the_end";
+    attack(name, &SIZES, small_or(Aborts(OVERFLOW), Faults), |here, size| {
+        let block = take(here, size);
+        poke(block, size as isize, 1);
+        free(here, block, size);
+    });
+}
+
+#[test]
+fn a10_write_a_word_past_the_end() {
+    let name = "a10_write_a_word_past_the_end";
+    attack(name, &SIZES, small_or(Aborts(OVERFLOW), Faults), |here, size| {
+        let block = take(here, size);
+        (0..8).for_each(|byte| poke(block, size as isize + byte, 0x41));
+        free(here, block, size);
+    });
+}
+
+#[test]
+fn a10_write_past_the_end_of_what_fills_no_page() {
+    attack(
+        "a10_write_past_the_end_of_what_fills_no_page",
+        &[LARGE + 100],
+        |_| Aborts(OVERFLOW),
+        |here, size| {
+            let block = take(here, size);
+            poke(block, size as isize, 1);
+            free(here, block, size);
+        },
+    );
+}
+
+#[test]
+fn a12_write_before_the_start() {
+    // The bytes before a block are the tail of its neighbour, or a guard.
+    let name = "a12_write_before_the_start";
+    attack(name, &[16, 24, 128, 1024, 4096, LARGE], small_or(Aborts(OVERFLOW), Faults), |here, size| {
+        if size == LARGE {
+            return poke(take(here, size), -1, 1);
+        }
+        let mut blocks: Vec<_> = (0..400).map(|_| take(here, size)).collect();
+        blocks.sort();
+        let slot = blocks.windows(2).map(|pair| pair[1].addr().get() - pair[0].addr().get()).min().unwrap();
+        let pair =
+            blocks.windows(2).find(|pair| pair[1].addr().get() - pair[0].addr().get() == slot).unwrap();
+        poke(pair[1], -1, 0x41);
+        free(here, pair[0], size);
+    });
+}
+
+#[test]
+fn a13_copy_the_tail_of_another_block() {
+    attack(
+        "a13_copy_the_tail_of_another_block",
+        &[8, 24, 120],
+        |_| Aborts(OVERFLOW),
+        |here, size| {
+            let (first, second) = (take(here, size), take(here, size));
+            (0..8).for_each(|byte| poke(first, size as isize + byte, peek(second, size + byte as usize)));
+            free(here, first, size);
+        },
+    );
+}
+
+#[test]
+fn a15_read_after_the_free() {
+    attack("a15_read_after_the_free", &SIZES, small_or(Lives, Faults), |here, size| {
+        let block = take(here, size);
+        (0..size).for_each(|offset| poke(block, offset as isize, 0x5A));
+        free(here, block, size);
+        assert!((0..size).all(|offset| peek(block, offset) == 0));
+    });
+}
+
+#[test]
+fn a16_write_after_the_free() {
+    for place in 0..3 {
+        let write: fn(&Here, usize) = match place {
+            0 => |here, size| write_after_free(here, size, 0),
+            1 => |here, size| write_after_free(here, size, size / 2),
+            _ => |here, size| write_after_free(here, size, size - 1),
+        };
+        let sizes = [1, 8, 16, 24, 128, 1024, 4096, 16 << 10, LARGE];
+        attack("a16_write_after_the_free", &sizes, small_or(Aborts(AFTER_FREE), Faults), write);
+    }
+}
+
+/// Writes into a free block and takes blocks until it is its turn.
+fn write_after_free(here: &Here, size: usize, offset: usize) {
+    let block = take(here, size);
+    free(here, block, size);
+    poke(block, offset as isize, 1);
+    (0..100_000).for_each(|_| _ = take(here, size));
+}
+
+#[test]
+fn a17_write_after_a_free_on_another_thread() {
+    attack(
+        "a17_write_after_a_free_on_another_thread",
+        &[64],
+        |_| Aborts(AFTER_FREE),
+        |here, size| {
+            let block = take(here, size);
+            let address = block.as_ptr().expose_provenance();
+            let free_there = move || {
+                let block = NonNull::new(std::ptr::with_exposed_provenance_mut(address)).unwrap();
+                free(&Attached::new(&HEAP), block, size);
+            };
+            std::thread::spawn(free_there).join().unwrap();
+            poke(block, 0, 1);
+            (0..100_000).for_each(|_| _ = take(here, size));
+        },
+    );
+}
+
+#[test]
+fn a18_read_before_the_first_write() {
+    attack(
+        "a18_read_before_the_first_write",
+        &SIZES[..11],
+        |_| Lives,
+        |here, size| {
+            let count = (32 << 20) / size.max(8 << 10);
+            for _ in 0..2 {
+                let blocks: Vec<_> = (0..count).map(|_| take(here, size)).collect();
+                for &block in &blocks {
+                    assert!((0..size).step_by(size.div_ceil(64)).all(|offset| peek(block, offset) == 0));
+                    // SAFETY: a live block of the size.
+                    unsafe { block.write_bytes(0x5A, size) };
+                }
+                blocks.into_iter().for_each(|block| free(here, block, size));
+            }
+        },
+    );
+}
+
+#[test]
+fn a22_run_the_heap_as_code() {
+    attack(
+        "a22_run_the_heap_as_code",
+        &[64, LARGE],
+        |_| Faults,
+        |here, size| {
+            let code: &[u8] =
+                if cfg!(target_arch = "x86_64") { &[0xC3] } else { &0xD65F_03C0_u32.to_le_bytes() };
+            let block = take(here, size);
+            code.iter().zip(0..).for_each(|(&byte, offset)| poke(block, offset, byte));
+            // SAFETY: none; the bytes return at once where they can be run.
+            unsafe { std::mem::transmute::<*mut u8, extern "C" fn()>(block.as_ptr())() };
+        },
+    );
+}
+
+#[test]
+fn two_blocks_in_a_row_are_seldom_neighbours() {
+    let here: Here = Attached::new(&HEAP);
+    let blocks: Vec<_> = (0..40_000).map(|_| take(&here, 56)).collect();
+    let near = blocks.windows(2).filter(|pair| pair[0].addr().get().abs_diff(pair[1].addr().get()) == 64);
+    let near = near.count();
+    assert!(near * 64 <= blocks.len(), "{near} of {}", blocks.len());
+    blocks.into_iter().for_each(|block| free(&here, block, 56));
+}
