@@ -23,6 +23,8 @@ extern crate std;
 pub mod basic;
 #[cfg(target_has_atomic = "64")]
 pub mod fast;
+#[cfg(not(loom))]
+pub mod paranoid;
 
 /// The chapter about this crate, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

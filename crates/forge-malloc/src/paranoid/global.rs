@@ -1,0 +1,122 @@
+//! The allocator of a whole process: one heap, and what happens around a fork.
+//!
+//! ```text
+//!   first block   register the fork hooks
+//!   fork          every lock is taken ── fork ── every lock is given back; the child forgets the random words
+//! ```
+//!
+//! # Design
+//!
+//! Threads have nothing of their own here, so their ends need no care. The fork hooks are registered before the first block
+//! is handed out: there is no moment at which a fork could find a lock held by a thread that does not come along.
+#![allow(unsafe_code)]
+
+use core::alloc::{GlobalAlloc, Layout};
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use forge_os::{Native, posix};
+
+use super::heap::Heap;
+use super::stats::Stats;
+
+static HEAP: Heap<Native> = Heap::new(Native);
+
+/// Whether the functions around a fork are registered.
+static WATCHES_FORKS: AtomicBool = AtomicBool::new(false);
+
+extern "C" fn before_fork() {
+    HEAP.lock_all();
+}
+
+extern "C" fn after_fork_in_parent() {
+    // SAFETY: `before_fork` took the locks on this thread.
+    unsafe { HEAP.unlock_all(false) };
+}
+
+extern "C" fn after_fork_in_child() {
+    // SAFETY: `before_fork` took the locks on the thread that forked.
+    unsafe { HEAP.unlock_all(true) };
+}
+
+#[cold]
+fn watch_forks() {
+    // Relaxed: only whoever sets it registers, and nothing is read through it.
+    if !WATCHES_FORKS.swap(true, Ordering::Relaxed) {
+        // Where nothing intercepts a fork there is nothing to prepare.
+        let _ = posix::at_fork(before_fork, after_fork_in_parent, after_fork_in_child);
+    }
+}
+
+/// The process allocator that detects most and costs most: each block has pages of its own between guards.
+///
+/// All values are the same allocator. A request takes about as long as two system calls and a page fault, and each block at
+/// least a page.
+///
+/// # Examples
+///
+/// ```
+/// use forge_malloc::paranoid::ParanoidMalloc;
+///
+/// #[global_allocator]
+/// static GLOBAL: ParanoidMalloc = ParanoidMalloc::new();
+///
+/// let words: Vec<String> = ["one", "two"].map(String::from).to_vec();
+/// assert_eq!(words.concat(), "onetwo");
+/// assert!(ParanoidMalloc::stats().live_blocks >= 3);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ParanoidMalloc;
+
+impl ParanoidMalloc {
+    /// Returns the allocator. O(1).
+    #[must_use]
+    pub const fn new() -> Self {
+        Self
+    }
+
+    /// Unmaps the ranges of addresses in which no block is live and none waits.
+    pub fn trim() {
+        HEAP.trim();
+    }
+
+    /// Returns how much memory the allocator holds, and how well it is guarded. Allocates nothing.
+    #[must_use]
+    pub fn stats() -> Stats {
+        HEAP.stats()
+    }
+}
+
+// SAFETY: blocks are distinct, of the size and alignment of their layout, and stay until they are freed, by any thread;
+// null reports that there is no memory, and nothing unwinds.
+unsafe impl GlobalAlloc for ParanoidMalloc {
+    #[inline]
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        // Relaxed: whether somebody registers already is all that is asked.
+        if !WATCHES_FORKS.load(Ordering::Relaxed) {
+            watch_forks();
+        }
+        HEAP.allocate(layout)
+    }
+
+    #[inline]
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { HEAP.deallocate(block, layout) };
+    }
+
+    #[inline]
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise. Every block is zero.
+        unsafe { self.alloc(layout) }
+    }
+
+    #[inline]
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        match Layout::from_size_align(size, layout.align()) {
+            // SAFETY: the caller's promise.
+            Ok(new) => unsafe { HEAP.reallocate(block, layout, new) },
+            Err(_) => ptr::null_mut(),
+        }
+    }
+}
