@@ -131,5 +131,5 @@ impl Directory {
 
 const _: () = assert!(SPANNED % SEGMENT == 0, "a leaf spans whole segments");
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

@@ -55,13 +55,14 @@ impl<P: Profile, O: Os> Heap<P, O> {
 
 impl<P: Profile> ThreadCache<P> {
     /// Returns a block of this layout if one of its class is at hand and the size is at most [`SMALL`], or null. O(1), without a call.
+    /// Blocks that are armed or drawn are never at hand.
     ///
     /// # Safety
     ///
     /// As [`allocate`](Self::allocate), for the heap that the cache is used with.
     #[inline(always)]
     pub unsafe fn at_hand(&self, layout: Layout) -> *mut u8 {
-        if layout.size() > SMALL {
+        if P::ARMED || P::RESERVE > 0 || layout.size() > SMALL {
             return ptr::null_mut();
         }
         let Some(class) = Class::of(layout) else { return ptr::null_mut() };
@@ -78,13 +79,16 @@ impl<P: Profile> ThreadCache<P> {
         }
     }
 
-    /// Takes a block back if its bin has room, and returns whether it did. O(1), without a call.
+    /// Takes a block back if its bin has room and it is not armed, and returns whether it did. O(1), without a call.
     ///
     /// # Safety
     ///
     /// As [`free`](Self::free), if the result is true.
     #[inline(always)]
     pub unsafe fn keep<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) -> bool {
+        if P::ARMED {
+            return false;
+        }
         let Some(class) = heap.class_at(block.addr()) else { return false };
         let bin = class.of_each(&self.bins);
         let top = bin.top.get();
@@ -186,5 +190,5 @@ impl<P: Profile> ThreadCache<P> {
     }
 }
 
-#[cfg(all(test, not(loom)))]
+#[cfg(test)]
 mod tests;

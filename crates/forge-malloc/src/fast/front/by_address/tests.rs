@@ -54,7 +54,7 @@ fn what_is_no_block_is_not_found() {
         let block = cache.allocate(&heap, layout(2 << 20, 16));
         assert_eq!(heap.usable_size(block.wrapping_add(4096)), None);
         assert_eq!(heap.usable_size(&raw const local), None);
-        assert_eq!(heap.usable_size(core::ptr::null()), None);
+        assert_eq!(heap.usable_size(ptr::null()), None);
         cache.free(&heap, block);
         assert_eq!(heap.usable_size(block), None);
         cache.close(&heap);
