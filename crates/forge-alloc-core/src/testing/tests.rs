@@ -36,6 +36,8 @@ struct Planted {
     /// A leaked box, freed on drop.
     memory: NonNull<[MaybeUninit<u128>]>,
     used: Cell<usize>,
+    /// The offset past the last byte that is handed out.
+    end: Cell<usize>,
     calls: Cell<u64>,
 }
 
@@ -44,7 +46,8 @@ impl Planted {
         let memory = NonNull::from(Box::leak(Box::<[u128]>::new_uninit_slice(80 * 1024 / size_of::<u128>())));
         // SAFETY: the elements are exclusively ours. The garbage shows up where zeros are expected.
         unsafe { memory.cast::<u128>().write_bytes(0xff, memory.len()) };
-        Self { breach, memory, used: Cell::new(0), calls: Cell::new(0) }
+        let end = Cell::new(memory.len() * size_of::<u128>());
+        Self { breach, memory, used: Cell::new(0), end, calls: Cell::new(0) }
     }
 
     fn start(&self) -> NonNull<u8> {
@@ -62,11 +65,11 @@ impl Planted {
         let offset = crate::align::checked_align_up(first, align).ok_or(AllocError)? - base.addr().get();
         let offset = offset.checked_add(skew).ok_or(AllocError)?;
         let end = offset.checked_add(size).ok_or(AllocError)?;
-        if end > self.bytes() {
+        if end > self.end.get() {
             return Err(AllocError);
         }
         self.used.set(end);
-        // SAFETY: `offset <= bytes`.
+        // SAFETY: `offset <= end <= bytes`.
         Ok(NonNull::slice_from_raw_parts(unsafe { base.add(offset) }, size))
     }
 }
@@ -219,6 +222,38 @@ fn a_correct_allocator_passes_wherever_its_memory_lies() {
         let base = planted.start().addr().get();
         planted.used.set((base.next_multiple_of(1 << 15) - base + start) % (1 << 15));
         assert_allocator_contract(&planted);
+    }
+}
+
+/// A correct allocator that takes back the last block, yet not the bytes that it skipped before it.
+struct TakesBackTheLast(Planted);
+
+// SAFETY: the cursor moves back over a block that its owner gives up.
+unsafe impl Deallocator for TakesBackTheLast {
+    unsafe fn deallocate(&self, ptr: NonNull<u8>, layout: NonZeroLayout) {
+        let offset = ptr.addr().get() - self.0.start().addr().get();
+        if offset + layout.size().get() == self.0.used.get() {
+            self.0.used.set(offset);
+        }
+    }
+}
+
+// SAFETY: blocks lie below the cursor, one after another.
+unsafe impl Allocator for TakesBackTheLast {
+    fn allocate(&self, layout: NonZeroLayout) -> Result<NonNull<[u8]>, AllocError> {
+        self.0.allocate(layout)
+    }
+}
+
+#[test]
+fn skipped_bytes_may_be_lost_wherever_the_memory_ends() {
+    // The last multiple of a large alignment lies this far before the end, so a block there leaves no more than that.
+    for room in [1, 64, 128, 191, 192] {
+        let last = TakesBackTheLast(Planted::new(Breach::None));
+        let base = last.0.start().addr().get();
+        let multiple = (base + (1 << 15)).next_multiple_of(1 << 15) - base;
+        last.0.end.set(multiple + room);
+        assert_allocator_refuses_the_impossible(&last);
     }
 }
 
