@@ -99,6 +99,9 @@ pub fn rows() -> Vec<Row> {
         .collect()
 }
 
+/// The alignment of a block that is wiped: where the heap puts an arena would decide how many of its stores cross lines.
+const LINE: usize = 64;
+
 /// Blocks per batch of the rows about wiping.
 const BLOCKS: u64 = 256;
 
@@ -125,7 +128,7 @@ fn wiping<const BYTES: usize, A: Allocator + 'static>(
     allocator: A,
     before: fn(NonNull<u8>, usize),
 ) -> Contestant {
-    let layout = NonZeroLayout::from_size_align(BYTES, 16).unwrap_or_else(|_| exhausted());
+    let layout = NonZeroLayout::from_size_align(BYTES, LINE).unwrap_or_else(|_| exhausted());
     let cycle = move |allocator: &A, word: u64| {
         let block = allocator.allocate(layout).unwrap_or_else(|_| exhausted()).cast::<u8>();
         // SAFETY: the block is live, longer than a word, and freed once.
@@ -154,7 +157,7 @@ fn wiping<const BYTES: usize, A: Allocator + 'static>(
 fn wiping_reference<const BYTES: usize>() -> Contestant {
     use forge_alloc_reference::{Allocator, BumpArena, Deallocator, HeapBytes, NonZeroLayout, ZeroizeOnFree};
 
-    let layout = NonZeroLayout::from_size_align(BYTES, 16).unwrap_or_else(|_| exhausted());
+    let layout = NonZeroLayout::from_size_align(BYTES, LINE).unwrap_or_else(|_| exhausted());
     let arena = || HeapBytes::new(2 * BYTES).and_then(BumpArena::new).unwrap_or_else(|_| exhausted());
     let mut allocator = ZeroizeOnFree::new(arena());
     let check = || Ok(());
