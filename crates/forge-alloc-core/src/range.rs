@@ -52,7 +52,7 @@ use crate::AllocError;
 ///   valid for reads and writes; if `MUST_COMMIT` is `false`, all are;
 /// - nothing else reads, writes or hands out those bytes, except through this value; if the type is also an allocator
 ///   of the range, every block that it hands out lies in it, and after a successful `claim` its `allocate` fails until somebody resets it through `&mut`;
-/// - `base()` and `size()` return the same values on every call, and `size()` also across moves;
+/// - `base()` and `size()` return the same values on every call, and `size()` also across moves; so does `base()` if `STAYS`;
 /// - `base`, `size`, `committed`, `commit` and `contains` may be called from several threads at once through shared
 ///   references, whether or not the type is `Sync`;
 /// - the bytes stay valid until the value is dropped; after a move the byte at each offset is what it was, and if the type
@@ -67,6 +67,9 @@ pub unsafe trait FixedRange {
 
     /// Whether a layout may carve the range directly; `false` for wrappers that guard `allocate` and `deallocate`.
     const CARVABLE: bool = true;
+
+    /// Whether `base()` returns the same address on every call, also after the value was moved.
+    const STAYS: bool = false;
 
     /// Whether some bytes may have to be [committed](Self::commit) before they are touched; if `false`, none has to be.
     const MUST_COMMIT: bool = false;

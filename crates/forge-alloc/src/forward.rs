@@ -38,6 +38,7 @@ macro_rules! forward_uncarvable_range {
 macro_rules! forward_unguarded_range {
     ($field:ident: $range:ty) => {
         const BASE_ALIGN: usize = <$range>::BASE_ALIGN;
+        const STAYS: bool = <$range>::STAYS;
         const MUST_COMMIT: bool = <$range>::MUST_COMMIT;
         const SPLIT: bool = <$range>::SPLIT;
 

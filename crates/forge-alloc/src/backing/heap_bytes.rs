@@ -128,6 +128,7 @@ unsafe impl StableAddress for HeapBytes {}
 // are plain fields that never change; the type has no allocator of its own.
 unsafe impl FixedRange for HeapBytes {
     const BASE_ALIGN: usize = HEAP_ALIGN;
+    const STAYS: bool = true;
 
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {

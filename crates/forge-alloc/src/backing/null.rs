@@ -31,6 +31,7 @@ pub struct NullBacked;
 // SAFETY: an empty range is valid at every aligned address that is not null, and no two overlap; nothing ever changes.
 unsafe impl FixedRange for NullBacked {
     const BASE_ALIGN: usize = ADDRESS;
+    const STAYS: bool = true;
 
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {

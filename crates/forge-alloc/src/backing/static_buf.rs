@@ -132,6 +132,8 @@ unsafe impl StableAddress for StaticBacked<'_> {}
 // SAFETY: the bytes are exclusively borrowed for longer than the value lives (I1), and a slice never exceeds the
 // address space; both answers are plain fields that never change; the type has no allocator of its own.
 unsafe impl FixedRange for StaticBacked<'_> {
+    const STAYS: bool = true;
+
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {
         self.base

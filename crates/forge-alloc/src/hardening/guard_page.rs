@@ -132,6 +132,7 @@ impl<I: OsBacked + FixedRange> GuardPage<I> {
 // carry over.
 unsafe impl<I: OsBacked + FixedRange> FixedRange for GuardPage<I> {
     const BASE_ALIGN: usize = MIN_PAGE;
+    const STAYS: bool = true;
     const MUST_COMMIT: bool = I::MUST_COMMIT;
     const GUARDED: bool = true;
     const SPLIT: bool = I::SPLIT;

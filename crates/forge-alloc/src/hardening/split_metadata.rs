@@ -133,6 +133,7 @@ unsafe impl<I: Allocator, O: Os> Allocator for SplitMetadata<I, O> {
 // stays at its address, aligned to a page, and is taken once, because a claimed mapping refuses a second claim (I1).
 unsafe impl<I: Allocator + FixedRange, O: Os> FixedRange for SplitMetadata<I, O> {
     const BASE_ALIGN: usize = I::BASE_ALIGN;
+    const STAYS: bool = I::STAYS;
     const CARVABLE: bool = I::CARVABLE;
     const MUST_COMMIT: bool = I::MUST_COMMIT;
     const GUARDED: bool = I::GUARDED;

@@ -70,9 +70,13 @@ pub(crate) fn moves_empty<A: Allocator>(limits: Limits, make: impl Fn() -> A) {
     });
 }
 
-/// Checks that blocks lie in the range, while it is moved between two lives.
+/// Checks that blocks lie in the range, while it is moved between two lives, and that the base stays if it says so.
 pub(crate) fn stays_in_range<A: Allocator + FixedRange>(limits: Limits, make: impl Fn() -> A) {
-    assert_combined_invariants(&make());
+    let range = make();
+    assert_combined_invariants(&range);
+    let base = range.base();
+    let moved = Box::new(range);
+    assert!(!A::STAYS || moved.base() == base, "the base of a range that stays has moved");
     for_each_history(make().capacity_bytes(), limits, |history| {
         drive_moving_empty(make(), history, MOVE_EVERY, |range| Checks {
             vary_alignment: true,

@@ -118,6 +118,7 @@ impl<O: Os> HugePageBacked<O> {
 // and size never change; after `claim` the cursor stands at the end for good.
 unsafe impl<O: Os> FixedRange for HugePageBacked<O> {
     const BASE_ALIGN: usize = MIN_PAGE;
+    const STAYS: bool = true;
 
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {

@@ -211,6 +211,7 @@ impl<O: Os> Drop for LockedMapping<O> {
 // never change; after `claim` the cursor stands at the end for good.
 unsafe impl<O: Os> FixedRange for LockedMmapBacked<O> {
     const BASE_ALIGN: usize = MIN_PAGE;
+    const STAYS: bool = true;
 
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {

@@ -302,6 +302,7 @@ fn places_pages(flags: MmapFlags) -> bool {
 // it; base and size never change and committing is atomic; after `claim` the cursor stands at the end for good.
 unsafe impl<O: Os> FixedRange for MmapBacked<O> {
     const BASE_ALIGN: usize = MIN_PAGE;
+    const STAYS: bool = true;
     const MUST_COMMIT: bool = O::MUST_COMMIT;
 
     #[inline(always)]

@@ -49,7 +49,8 @@
 //!
 //! *Moves.* State is offsets; those of free slots count from where the slab was when the list was last known to be empty, so
 //! that they are addresses while it stays there. If the backing promises less alignment than the slots need, an access checks where they are
-//! now: a slab whose bytes were moved to a misaligned place issues nothing, and loses what is freed there.
+//! now: a slab whose bytes were moved to a misaligned place issues nothing, and loses what is freed there. Over a backing that
+//! [stays](FixedRange::STAYS) nothing of this is compiled.
 #![allow(unsafe_code)]
 
 mod contract;
@@ -286,7 +287,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     fn slots(&self) -> Slots {
         let base = self.backing.base();
         let aside = if B::SPLIT { self.backing.split_base() } else { base };
-        let shift = base.addr().get().wrapping_sub(self.seat.get());
+        let shift = if B::STAYS { 0 } else { base.addr().get().wrapping_sub(self.seat.get()) };
         Slots { base, shift, zero: self.home.get(), stride: Self::STRIDE, aside }
     }
 
@@ -302,7 +303,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
     fn is_aligned(slots: &Slots) -> bool {
         let align = Plan::align::<T, B, M>();
         let first = slots.zero.wrapping_add(slots.shift).wrapping_add(Self::STRIDE);
-        B::BASE_ALIGN >= align || first % align == 0
+        B::STAYS || B::BASE_ALIGN >= align || first % align == 0
     }
 
     /// Returns the number of the slot at an offset (see [`Slots`]). O(1).

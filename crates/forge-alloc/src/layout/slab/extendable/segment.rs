@@ -81,6 +81,7 @@ pub(super) struct SegmentMapping<O: Os> {
 // hands the bytes out.
 unsafe impl<O: Os> FixedRange for SegmentMapping<O> {
     const BASE_ALIGN: usize = MAPPING_ALIGN;
+    const STAYS: bool = true;
 
     #[inline(always)]
     fn base(&self) -> NonNull<u8> {

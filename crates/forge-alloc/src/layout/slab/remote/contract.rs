@@ -101,6 +101,7 @@ unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
 unsafe impl<T, B: Allocator + FixedRange> FixedRange for SlabOwner<T, B> {
     /// Slots are the only shape that the range has.
     const CARVABLE: bool = false;
+    const STAYS: bool = true;
 
     #[inline]
     fn base(&self) -> NonNull<u8> {

@@ -118,6 +118,7 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for S
 unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> FixedRange for Slab<T, B, M> {
     /// Slots are the only shape that the range has.
     const CARVABLE: bool = false;
+    const STAYS: bool = B::STAYS;
 
     #[inline]
     fn base(&self) -> NonNull<u8> {
