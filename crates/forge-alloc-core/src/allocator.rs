@@ -55,6 +55,8 @@ pub unsafe trait Deallocator {
 /// - no method unwinds;
 /// - a block stays live until it is freed, its allocator is reset or dropped, or, unless the allocator is
 ///   [`StableAddress`](crate::StableAddress), moved or borrowed exclusively;
+/// - if `blocks_stay()`, which is the same for all values of the type, a live block stays where it is when the allocator is
+///   moved;
 /// - provided methods that it overrides keep what their documentation says.
 pub unsafe trait Allocator: Deallocator {
     /// Returns a block of at least `layout.size()` bytes with unspecified contents.
@@ -226,6 +228,15 @@ pub unsafe trait Allocator: Deallocator {
     /// count but nothing more.
     #[inline]
     fn is_single_threaded(&self) -> bool {
+        false
+    }
+
+    /// Returns whether a move of the allocator leaves all blocks where they are, because none lies in its own bytes.
+    ///
+    /// A constant of the type, which an optimiser folds: what [`StableAddress`](crate::StableAddress) says to the compiler, as
+    /// a value. A wrapper that remembers blocks does not ask where they are if it is `true`. The default is the cautious answer.
+    #[inline]
+    fn blocks_stay(&self) -> bool {
         false
     }
 }

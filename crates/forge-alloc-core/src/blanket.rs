@@ -105,6 +105,11 @@ macro_rules! forward_through {
             fn is_single_threaded(&self) -> bool {
                 (**self).is_single_threaded()
             }
+
+            #[inline]
+            fn blocks_stay(&self) -> bool {
+                (**self).blocks_stay()
+            }
         }
     };
 }

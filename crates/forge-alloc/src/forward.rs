@@ -239,6 +239,11 @@ macro_rules! forward_totals {
         fn is_single_threaded(&self) -> bool {
             self.$field.is_single_threaded()
         }
+
+        #[inline]
+        fn blocks_stay(&self) -> bool {
+            self.$field.blocks_stay()
+        }
     };
 }
 

@@ -366,6 +366,11 @@ macro_rules! bump_its_own_bytes {
             fn is_single_threaded(&self) -> bool {
                 true
             }
+
+            #[inline]
+            fn blocks_stay(&self) -> bool {
+                <Self as FixedRange>::STAYS
+            }
         }
     };
 }

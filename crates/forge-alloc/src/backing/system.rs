@@ -93,6 +93,11 @@ unsafe impl Allocator for System {
         // SAFETY: the caller's promises are the callee's.
         unsafe { resize(ptr, old, new) }
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        true
+    }
 }
 
 /// Resizes a block, by moving it if the alignment changes.

@@ -170,11 +170,13 @@ impl<I> CacheJitter<I> {
     fn around(&self, layout: NonZeroLayout, prefix: usize) -> Option<NonZeroLayout> {
         affix::around(layout, prefix, 0, self.line)
     }
+}
 
+impl<I: Allocator> CacheJitter<I> {
     /// Returns the header of the block at `ptr` (I2). O(1).
     #[inline(always)]
     fn header(&self, ptr: NonNull<u8>, distance: u32) -> u64 {
-        let hash = self.key.hash(place::of(self, ptr), u64::from(distance));
+        let hash = self.key.hash(place::of(self, self.inner.blocks_stay(), ptr), u64::from(distance));
         (hash >> 16).max(1) << 16 | u64::from(distance)
     }
 
@@ -193,9 +195,7 @@ impl<I> CacheJitter<I> {
             _ => report::fatal_header(ptr),
         }
     }
-}
 
-impl<I: Allocator> CacheJitter<I> {
     /// Returns a displaced block in an inner block that `allocate` yields.
     #[inline(always)]
     fn displaced(

@@ -131,11 +131,13 @@ impl<I> Canary<I> {
     pub const fn inner(&self) -> &I {
         &self.inner
     }
+}
 
+impl<I: Allocator> Canary<I> {
     /// Returns the hash of the place of a block. O(1).
     #[inline(always)]
     fn hash(&self, ptr: NonNull<u8>) -> u64 {
-        self.key.hash(place::of(self, ptr), 0)
+        self.key.hash(place::of(self, self.inner.blocks_stay(), ptr), 0)
     }
 
     /// Writes the words around the block at `ptr` (I1).
@@ -177,9 +179,7 @@ impl<I> Canary<I> {
             wipe::zeroize(after, WORD);
         }
     }
-}
 
-impl<I: Allocator> Canary<I> {
     /// Returns the user block in an inner block, sealed.
     ///
     /// # Safety

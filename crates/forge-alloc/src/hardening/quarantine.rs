@@ -111,8 +111,8 @@ impl Held {
 
     /// Returns the place of a block whose wrapper is `owner`. O(1).
     #[inline(always)]
-    fn new<S>(owner: &S, ptr: NonNull<u8>, layout: NonZeroLayout) -> Self {
-        let offset = place::offset_within(owner, ptr);
+    fn new<S: Allocator>(owner: &S, ptr: NonNull<u8>, layout: NonZeroLayout) -> Self {
+        let offset = place::offset_within(owner, owner.blocks_stay(), ptr);
         let (size, align) = (layout.size().get() as u64, u64::from(layout.align().get().trailing_zeros()));
         Self {
             place: offset.map_or(ptr.as_ptr(), ptr::without_provenance_mut),
@@ -122,12 +122,12 @@ impl Held {
 
     /// Returns the held block, if there is one, whose wrapper is `owner`. O(1).
     #[inline(always)]
-    fn block<S>(self, owner: &S) -> Option<(NonNull<u8>, NonZeroLayout)> {
+    fn block<S: Allocator>(self, owner: &S) -> Option<(NonNull<u8>, NonZeroLayout)> {
         let (size, align) = ((self.layout >> 7) as usize, 1 << (self.layout >> 1 & 63));
         // SAFETY: both numbers are those of a layout, or of an empty one.
         let layout = unsafe { Layout::from_size_align_unchecked(size, align) };
         let layout = NonZeroLayout::try_from(layout).ok()?;
-        let ptr = if self.layout & 1 == 1 {
+        let ptr = if !owner.blocks_stay() && self.layout & 1 == 1 {
             // The block lies in memory that is written through shared references, as all storage of an allocator.
             ptr::from_ref(owner).cast::<u8>().cast_mut().wrapping_add(self.place.addr())
         } else {

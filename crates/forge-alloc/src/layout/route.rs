@@ -430,6 +430,11 @@ unsafe impl<P: Allocator + FixedRange, S: Allocator> Allocator for WithFallback<
     fn is_single_threaded(&self) -> bool {
         self.primary.is_single_threaded() || self.secondary.is_single_threaded()
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        self.primary.blocks_stay() && self.secondary.blocks_stay()
+    }
 }
 
 // SAFETY: every block is a block of one half, and a move of the router moves both halves and nothing else. The primary's

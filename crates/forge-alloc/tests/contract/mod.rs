@@ -77,6 +77,7 @@ pub(crate) fn stays_in_range<A: Allocator + FixedRange>(limits: Limits, make: im
     let base = range.base();
     let moved = Box::new(range);
     assert!(!A::STAYS || moved.base() == base, "the base of a range that stays has moved");
+    assert!(A::STAYS || !moved.blocks_stay(), "blocks of a range that moves cannot stay");
     for_each_history(make().capacity_bytes(), limits, |history| {
         drive_moving_empty(make(), history, MOVE_EVERY, |range| Checks {
             vary_alignment: true,

@@ -280,6 +280,11 @@ unsafe impl<B: FixedRange> Allocator for BumpArena<B> {
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        B::STAYS
+    }
 }
 
 // SAFETY: the range is the backing's, which keeps the contract; `claim` takes all of it from this arena's cursor.

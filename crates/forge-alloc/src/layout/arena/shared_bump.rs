@@ -392,6 +392,11 @@ unsafe impl<B: FixedRange> Allocator for SharedBumpArena<B> {
     fn capacity_bytes(&self) -> Option<usize> {
         Some(self.capacity())
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        B::STAYS
+    }
 }
 
 // SAFETY: the range is the backing's, which this value owns; a claim needs an arena without blocks or chunks and leaves

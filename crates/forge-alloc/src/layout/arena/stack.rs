@@ -192,6 +192,11 @@ unsafe impl<B: FixedRange> Allocator for StackAlloc<B> {
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        B::STAYS
+    }
 }
 
 // SAFETY: the range is the backing's, which this value owns; a claim makes every later request fail.

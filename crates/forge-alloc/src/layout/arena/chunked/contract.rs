@@ -115,6 +115,11 @@ unsafe impl<S: RegionSource, const MIN_ALIGN: usize> Allocator for Arena<S, MIN_
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: blocks live in chunks, which a move of the arena leaves in place.

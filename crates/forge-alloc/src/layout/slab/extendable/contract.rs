@@ -105,6 +105,11 @@ unsafe impl<T: Send, M: FreelistProtection + Send, O: Os> Allocator for Extendab
         self.capacity().checked_mul(SegmentSlab::<T, M, O>::STRIDE)
     }
 
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        true
+    }
+
     /// Returns how many corruptions the segments have noticed, and how many frees of foreign pointers.
     #[inline]
     fn corruption_events(&self) -> u64 {

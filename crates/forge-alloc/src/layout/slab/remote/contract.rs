@@ -94,6 +94,11 @@ unsafe impl<T, B: Allocator + FixedRange> Allocator for SlabOwner<T, B> {
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        true
+    }
 }
 
 // SAFETY: the range is that of the slab, which does not move (I1), and whose promises carry over. `base` and `size` read

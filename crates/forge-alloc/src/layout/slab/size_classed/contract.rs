@@ -165,6 +165,11 @@ unsafe impl<B: Allocator + FixedRange, const CLASSES: usize> Allocator for SizeC
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        B::STAYS
+    }
 }
 
 // SAFETY: slots are bytes of the backing, as its own blocks are; a move of the pool moves the backing and nothing else.

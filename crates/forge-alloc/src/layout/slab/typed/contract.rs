@@ -111,6 +111,11 @@ unsafe impl<T, B: Allocator + FixedRange, M: FreelistProtection> Allocator for S
     fn is_single_threaded(&self) -> bool {
         true
     }
+
+    #[inline]
+    fn blocks_stay(&self) -> bool {
+        B::STAYS
+    }
 }
 
 // SAFETY: the slots lie in one live block of the backing (I1), whose promises carry over; all of it is writable, because
