@@ -139,8 +139,8 @@ fn guarded<T, I: OsBacked + FixedRange, M: FreelistProtection>(
     count: usize,
     policy: M,
 ) -> Result<Slab<T, GuardPage<SplitMetadata<I>>, M>, OsError> {
-    // An entry of the free list and one of the map; a count whose slots were mapped does not overflow.
-    let split = SplitMetadata::map(data, count.saturating_mul(size_of::<usize>() + 1))?;
+    let bytes = Slab::<T, GuardPage<SplitMetadata<I>>, M>::split_bytes(count);
+    let split = SplitMetadata::map(data, bytes)?;
     let region = GuardPage::new(split, page_size()).map_err(reason)?;
     Slab::with_protection(count, region, policy).map_err(reason)
 }

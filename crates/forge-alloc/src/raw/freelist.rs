@@ -353,17 +353,6 @@ impl FreeList {
         verify(link.next, link.second)
     }
 
-    /// Returns the offset of the top of a list beside the slots. O(1).
-    ///
-    /// # Safety
-    ///
-    /// As [`pop_beside`](Self::pop_beside).
-    #[inline(always)]
-    pub(crate) unsafe fn top_beside(&self, slots: Slots) -> usize {
-        // SAFETY: the list is not empty, so its last entry was written (I4).
-        unsafe { slots.aside.add(self.cursor.get() - ENTRY).cast::<usize>().read() }
-    }
-
     /// Puts a slot on a list beside the slots. O(1).
     ///
     /// # Safety
@@ -378,14 +367,18 @@ impl FreeList {
         self.cursor.set(cursor + ENTRY);
     }
 
-    /// Takes the top off a list beside the slots. O(1).
+    /// Takes the top off a list beside the slots and returns its offset. O(1).
     ///
     /// # Safety
     ///
     /// The list is not empty, and the array is as for [`push_beside`](Self::push_beside).
     #[inline(always)]
-    pub(crate) unsafe fn pop_beside(&self) {
-        self.cursor.set(self.cursor.get() - ENTRY);
+    pub(crate) unsafe fn pop_beside(&self, slots: Slots) -> usize {
+        let cursor = self.cursor.get() - ENTRY;
+        // Before anything else is stored, so that the sum needs no second load, and the next call finds it sooner.
+        self.cursor.set(cursor);
+        // SAFETY: the list was not empty, so its last entry was written (I4).
+        unsafe { slots.aside.add(cursor).cast::<usize>().read() }
     }
 
     /// Calls `visit` with every number on a list in the slots, as far as its links lead to numbers up to `bound`; `top` is

@@ -216,6 +216,12 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         })
     }
 
+    /// Returns how many bytes of a split span a slab of `capacity` slots claims; 0 if there is no such slab. O(1).
+    pub(crate) fn split_bytes(capacity: usize) -> usize {
+        let count = u32::try_from(capacity).ok();
+        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split)
+    }
+
     /// Returns where the parts of a slab of `capacity` slots lie in `backing`. O(1).
     fn plan(capacity: u32, backing: &B) -> Option<Plan> {
         // A guarded backing is taken whole, from the first byte that is aligned.
@@ -351,7 +357,7 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         }
         let top = if Keeps::<B, M>::OFF_SLAB {
             // SAFETY: the list is not empty, and lies beside these slots (I1).
-            unsafe { self.free.top_beside(slots) }
+            unsafe { self.free.pop_beside(slots) }
         } else if Keeps::<B, M>::SIGNS {
             self.free.top_signed()
         } else {

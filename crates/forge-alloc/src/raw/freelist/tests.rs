@@ -91,7 +91,7 @@ impl Model {
         // SAFETY: the list is not empty, and these are its slots.
         let top = unsafe {
             match kind {
-                Kind::Beside => self.list.top_beside(slots),
+                Kind::Beside => self.list.pop_beside(slots),
                 Kind::Linked => self.list.top_linked(),
                 Kind::Signed => self.list.top_signed(),
             }
@@ -104,7 +104,8 @@ impl Model {
                 Kind::Signed => self.list.pop_signed(slots, COUNT, |next, tag| {
                     if next ^ number == tag { Ok(()) } else { Err(FreelistCorruption) }
                 })?,
-                Kind::Beside => self.list.pop_beside(),
+                // It is off the list already.
+                Kind::Beside => {}
             }
         }
         Ok(Some(number))

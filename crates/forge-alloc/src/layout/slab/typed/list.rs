@@ -10,13 +10,13 @@ use super::shape::Keeps;
 use crate::raw::freelist::Slots;
 
 impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
-    /// Takes the top, which is at this offset, off the free list, which is not empty. O(1).
+    /// Takes the top, which is at this offset, off the free list, which is not empty; one beside the slots has lost it already.
+    /// O(1).
     #[inline(always)]
     pub(super) fn unlink(&self, slots: Slots, top: usize) -> Result<(), FreelistCorruption> {
         // SAFETY: the list is not empty, and lies in these slots or beside them (I1).
         unsafe {
             if Keeps::<B, M>::OFF_SLAB {
-                self.free.pop_beside();
                 Ok(())
             } else if Keeps::<B, M>::SIGNS {
                 let verify = |next, tag| self.verify(self.number_at(top), next, tag);

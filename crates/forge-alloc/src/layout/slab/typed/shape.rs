@@ -8,8 +8,14 @@
 //!   over a guarded backing                      |       slots        |guard|
 //!   | entries | map |   unused                  | slot 1 | slot 2 |..| no access
 //!
-//!   over a split backing                        | slots |            | entries | map |
+//!   over a split backing                        | slots |            | line | entries | line | map |
 //! ```
+//!
+//! # Design
+//!
+//! *Lines of distance in a split span.* Both spans start at pages, and a processor that compares no more than the offset in a page
+//! takes a load of the first entry, or of the first state, for one of what was just stored to the first slot, and waits for it
+//! (Intel's optimization manual calls that 4 KiB aliasing). A line in front of each keeps the first ones of all three apart.
 
 use core::marker::PhantomData;
 
@@ -17,6 +23,9 @@ use forge_alloc_core::{FixedRange, FreelistProtection, NonZeroLayout, align_down
 
 use super::super::stride::Stride;
 use crate::raw::freelist::ENTRY;
+
+/// The bytes between parts that should not share their offset in a page.
+const LINE: usize = 64;
 
 /// The shape of slots for values of type `T`.
 pub(in crate::layout::slab) struct Shape<T>(PhantomData<T>);
@@ -100,8 +109,9 @@ impl Plan {
         let layout = |size| NonZeroLayout::from_size_align(size, align).ok();
         // Beside the slots in their block: behind them, or in front of them if the end is the guard's.
         let behind = if B::SPLIT || room.is_some() { 0 } else { slots };
-        let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? };
-        let map = entries.checked_add(words)?;
+        let apart = if B::SPLIT { LINE } else { 0 };
+        let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? + apart };
+        let map = entries.checked_add(words)?.checked_add(apart)?;
         let aside_end = map.checked_add(states)?;
         let split = if B::SPLIT { aside_end } else { 0 };
         let Some(room) = room else {

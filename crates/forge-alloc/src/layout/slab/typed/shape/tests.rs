@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use forge_alloc_core::{FixedRange, FreelistProtection, NoProtection, OffSlab, Tracked};
 use forge_trace::random::Random;
 
-use super::{Keeps, Plan, Shape};
+use super::{Keeps, LINE, Plan, Shape};
 
 /// Compares the arithmetic with a division, for offsets near slots and for any word.
 fn agrees_with_a_division<T>(stride: usize, align: usize) {
@@ -112,11 +112,21 @@ fn over_a_guarded_backing_the_last_slot_ends_where_the_block_does() {
 #[test]
 fn over_a_split_backing_the_block_holds_slots_only() {
     let plan = plan::<u64, Range<false, true>, NoProtection>(100, None).unwrap();
-    assert_eq!((plan.block.size().get(), plan.slots, plan.entries), (800, 0, 0));
-    assert_eq!((plan.map, plan.split), (100 * size_of::<usize>(), 100 * size_of::<usize>() + 100));
+    assert_eq!((plan.block.size().get(), plan.slots, plan.entries), (800, 0, LINE));
+    assert_eq!((plan.map, plan.split), (2 * LINE + 100 * size_of::<usize>(), plan.map + 100));
     let both = Plan::new::<u64, Range<true, true>, NoProtection>(100, Some(8192)).unwrap();
     assert_eq!((both.block.size().get(), both.slots, both.split), (8192, 8192 - 800, plan.split));
     const { assert!(Keeps::<Range<false, true>, NoProtection>::TRACKS) };
+}
+
+#[test]
+fn the_first_entry_the_first_state_and_the_first_slot_differ_in_their_offset_in_a_page() {
+    for capacity in [64, 512, 1024, 4096] {
+        let plan = plan::<u64, Range<false, true>, NoProtection>(capacity, None).unwrap();
+        let mut lines = [plan.slots, plan.entries, plan.map].map(|offset| offset % 4096 / LINE);
+        lines.sort_unstable();
+        assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "{capacity}: {lines:?}");
+    }
 }
 
 #[test]
