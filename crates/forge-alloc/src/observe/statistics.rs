@@ -160,9 +160,22 @@ impl<I: Allocator> Statistics<I> {
         block: Result<NonNull<[u8]>, AllocError>,
         success: Event,
     ) -> Result<NonNull<[u8]>, AllocError> {
-        self.count(if block.is_ok() { success } else { Event::Failed });
-        self.poll();
+        match block {
+            Ok(_) => {
+                self.count(success);
+                self.poll();
+            }
+            Err(_) => self.count_failure(),
+        }
         block
+    }
+
+    /// Counts an allocation that was refused.
+    #[cold]
+    #[inline(never)]
+    fn count_failure(&self) {
+        self.count(Event::Failed);
+        self.poll();
     }
 
     /// Updates the mirror of the inner allocator's corruptions, where that is a load.

@@ -142,7 +142,10 @@ impl AllocStats {
     pub(super) fn mirror(&self, events: u64, alone: bool) {
         let events = usize::try_from(events).unwrap_or(usize::MAX);
         if alone {
-            self.corruption_events.store(events, Relaxed);
+            // A look at each call costs less than a store: of those, a processor retires one a cycle to different lines.
+            if self.corruption_events.load(Relaxed) != events {
+                self.corruption_events.store(events, Relaxed);
+            }
         } else {
             tally::raise(&self.corruption_events, events, false);
         }
