@@ -94,6 +94,12 @@ impl BuddyMap {
         (map, at)
     }
 
+    /// Returns how many words the map of `units` units needs at most, wherever they are. O(log n).
+    pub(crate) const fn most_words(units: usize) -> usize {
+        // There is at most one more block of each order than in this range.
+        Self::over(1, units.saturating_add(2)).1 + 2 * ORDERS
+    }
+
     /// Makes all units free; the words are zero. O(log^2 n).
     pub(crate) fn free_all(&mut self, words: &mut [u64]) {
         self.give_range(words, self.start, self.end);

@@ -20,6 +20,7 @@
 //! | shrink and grow in place | O(log n); growing needs free buddies behind the block |
 //! | used, available, total, largest | O(regions) |
 //! | one more region | O(bookkeeping), a fiftieth of the region with `MIN` of 16 bytes |
+//! | take a region back | O(regions) |
 //!
 //! # Design
 //!
@@ -36,7 +37,8 @@ use core::ptr::NonNull;
 use core::slice;
 
 use forge_alloc_core::{
-    AllocResult, BaseAllocator, ByteAllocator, HeapBlock, HeapError, Region, RejectedRegion,
+    AllocResult, BaseAllocator, ByteAllocator, GrowableHeap, HeapBlock, HeapError, NonZeroLayout, Region,
+    RejectedRegion,
 };
 
 use crate::raw::buddy::BuddyMap;
@@ -56,6 +58,9 @@ unsafe impl Send for Arena {}
 unsafe impl Sync for Arena {}
 
 /// An exclusive heap of blocks of powers of two bytes, from `MIN` on, in up to `REGIONS` regions.
+///
+/// Each region that may come costs 2 KiB in the value. One that grows by the regions of a source wants 16 or more, because such
+/// regions begin small.
 ///
 /// # Examples
 ///
@@ -259,6 +264,28 @@ unsafe impl<const MIN: usize, const REGIONS: usize> ByteAllocator for BuddyByteA
 
     fn available_bytes(&self) -> usize {
         self.sum(BuddyMap::free)
+    }
+}
+
+// SAFETY: a region leaves with its words and its map, and no block lies in it, so nothing of it is known any more.
+unsafe impl<const MIN: usize, const REGIONS: usize> GrowableHeap for BuddyByteAllocator<MIN, REGIONS> {
+    /// Twice the block, in which one that is aligned lies, and the words in front of it.
+    fn region_for(&self, layout: Layout) -> Option<NonZeroLayout> {
+        let block = layout.size().max(layout.align()).max(MIN).checked_next_power_of_two()?;
+        let room = block.checked_mul(2)?.checked_add(2 * MIN)?;
+        // The words are for what they lie in as well, which is longer by less than this.
+        let whole = room.checked_add(room / 16)?.checked_add(4096)?;
+        let words = BuddyMap::most_words(whole / MIN).checked_mul(size_of::<u64>())?;
+        let size = room.checked_add(words)?.checked_add(align_of::<u64>())?;
+        debug_assert!(size <= whole);
+        NonZeroLayout::from_size_align(size, align_of::<u128>()).ok()
+    }
+
+    unsafe fn take_region(&mut self, region: NonNull<[u8]>) -> bool {
+        let is_it = |arena: &Arena| arena.base == region.cast() && arena.len == region.len();
+        let slot = self.arenas.iter_mut().find(|slot| slot.as_ref().is_some_and(is_it));
+        let idle = |arena: &mut Arena| arena.map.free() == arena.map.units();
+        slot.is_some_and(|slot| slot.take_if(idle).is_some())
     }
 }
 

@@ -45,8 +45,7 @@ struct Zone {
 /// Returns the words that a [`BuddyPageAllocator`] needs for a region of `pages` pages.
 #[must_use]
 pub const fn buddy_words(pages: usize) -> usize {
-    // Wherever the region starts, there is at most one more block of each order.
-    BuddyMap::over(1, pages.saturating_add(2)).1 + 2 * usize::BITS as usize
+    BuddyMap::most_words(pages)
 }
 
 /// An allocator of pages of `PAGE_SIZE` bytes by the buddy system, over bits in `S`, in up to `REGIONS` regions.

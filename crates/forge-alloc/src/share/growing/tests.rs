@@ -16,6 +16,7 @@ use forge_trace::shadow::{Checks, Limits, Shadow, drive, random_ops};
 
 use super::Growing;
 use crate::backing::HeapSource;
+use crate::layout::heap::buddy::BuddyByteAllocator;
 use crate::layout::heap::tlsf::Tlsf;
 use crate::share::locked::{Local, Locked};
 use crate::share::testing::ListHeap;
@@ -146,6 +147,19 @@ fn heaps_with_bookkeeping_in_their_regions_grow_and_shrink_too() {
         assert!(released > 0 && heap.region_count() <= 1, "only the table of segments keeps a region");
         let total = heap.inner().lock().total_bytes();
         assert_eq!(total == 0, heap.held_bytes() == 0);
+    }
+}
+
+#[test]
+fn a_heap_of_powers_of_two_grows_and_shrinks_too() {
+    let ops =
+        random_ops(9, if cfg!(miri) { 40 } else { 600 }, &Limits { live_blocks: 80, ..Limits::default() });
+    for fails_at in 1..if cfg!(miri) { 3 } else { 12 } {
+        let heap =
+            Growing::new(Local::new(BuddyByteAllocator::<16, 32>::new()), Counted::failing_at(fails_at));
+        drive(&heap, &ops, Checks::default()).unwrap_or_else(|violation| panic!("{violation}"));
+        assert!(heap.release_empty() > 0);
+        assert_eq!((heap.region_count(), heap.inner().lock().total_bytes()), (0, 0));
     }
 }
 

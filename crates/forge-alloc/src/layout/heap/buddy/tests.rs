@@ -4,7 +4,7 @@ use std::ptr::NonNull;
 use std::vec;
 use std::vec::Vec;
 
-use forge_alloc_core::{BaseAllocator, ByteAllocator, HeapError, Region};
+use forge_alloc_core::{BaseAllocator, ByteAllocator, GrowableHeap, HeapError, Region};
 use forge_trace::random::Random;
 
 use super::BuddyByteAllocator;
@@ -225,5 +225,59 @@ fn impossible_layouts_are_refused() {
     assert_eq!(freed, Err(HeapError::NotAllocated));
     check(&heap);
     assert!(heap.add_region(region(100)).is_ok());
+    check(&heap);
+}
+
+/// Asserts that a region of the asked length serves the layout wherever it starts.
+fn serves<const MIN: usize>(asked: Layout) {
+    let asked_region = BuddyByteAllocator::<MIN, 1>::new().region_for(asked).unwrap();
+    let (size, align) = (asked_region.size().get(), asked_region.align().get());
+    let (base, _) = region(2 * size + 4096).into_raw();
+    for offset in [0, 1, 2, 3, 7, 16, 31, 100].map(|part| part * align) {
+        // SAFETY: the bytes are leaked, and nothing is left of the heap of another turn.
+        let part = unsafe { Region::from_raw(base.add(offset), size) };
+        let mut heap = BuddyByteAllocator::<MIN, 1>::new();
+        assert!(heap.add_region(part).is_ok());
+        let block = heap.alloc(asked).unwrap();
+        assert_eq!(block.addr().get() % asked.align(), 0);
+    }
+}
+
+#[test]
+fn a_region_of_the_asked_length_serves_the_request_wherever_it_starts() {
+    let most = if cfg!(miri) { 10 } else { 20 };
+    for (size, align) in [(1, 1), (40, 64), (4096, 8), (5, 1 << 10), ((1 << most) - 1, 2), (1 << most, 4096)]
+    {
+        serves::<16>(layout(size, align));
+        if !cfg!(miri) {
+            serves::<8>(layout(size, align));
+            serves::<4096>(layout(size, align));
+        }
+    }
+    assert!(Heap::new().region_for(layout(isize::MAX as usize, 1)).is_none());
+}
+
+#[test]
+fn a_region_leaves_when_it_is_empty_and_its_place_is_free_again() {
+    let mut heap = BuddyByteAllocator::<16, 2>::new();
+    let (first, _) = region(4096).into_raw();
+    let (second, _) = region(4096).into_raw();
+    let whole = |base| NonNull::slice_from_raw_parts(base, 4096);
+    // SAFETY: the bytes are leaked; each region is in the heap at most once, and the blocks are live until they are freed.
+    unsafe {
+        assert!(heap.add_region(Region::from_raw(first, 4096)).is_ok());
+        let block = heap.alloc(layout(100, 8)).unwrap();
+        assert!(heap.add_region(Region::from_raw(second, 4096)).is_ok());
+        assert!(!heap.take_region(whole(first)), "a block lies in it");
+        assert!(!heap.take_region(NonNull::slice_from_raw_parts(second, 4095)), "it is longer");
+        assert!(heap.take_region(whole(second)));
+        assert!(!heap.take_region(whole(second)), "it is gone");
+        heap.dealloc(block, layout(100, 8));
+        assert!(heap.take_region(whole(first)));
+        assert_eq!((heap.total_bytes(), heap.alloc(layout(1, 1))), (0, Err(HeapError::NoMemory)));
+        for base in [first, second] {
+            assert!(heap.add_region(Region::from_raw(base, 4096)).is_ok());
+        }
+    }
     check(&heap);
 }
