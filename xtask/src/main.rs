@@ -52,11 +52,15 @@ usage: cargo xtask <command> [options]
   loom                    every interleaving of the lock-free code
   sanitize [address|leak|memory|thread]...
                           the tests with a sanitizer; default: address and thread
+  installed [basic]...    the tests of the whole workspace with an allocator of ours in every test binary (nightly)
   cross [TRIPLE]...       the tests on 32-bit, big-endian, ARM and musl; default: all of them
   help                    this text
 ";
 
 fn main() -> ExitCode {
+    if let Some(code) = gates::installed::wrapper::run() {
+        return code;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let mut words = arguments.iter().map(String::as_str);
     let command = words.next().unwrap_or("help");
@@ -77,7 +81,7 @@ fn main() -> ExitCode {
 
 /// Runs the gates of one command into `report`; an error is a misuse of the command line.
 fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), String> {
-    if !options.is_empty() && !matches!(command, "miri" | "sanitize" | "cross") {
+    if !options.is_empty() && !matches!(command, "miri" | "sanitize" | "installed" | "cross") {
         return Err(format!("`{command}` takes no options, got {options:?}"));
     }
     match command {
@@ -94,6 +98,7 @@ fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), Strin
         "kernel" => gates::kernel::gate(report),
         "counts" => gates::counts::gate(report),
         "loom" => gates::loom::gates(report),
+        "installed" => gates::installed::gates(report, &gates::installed::parse(options)?),
         "cross" => gates::cross::gates(report, &gates::cross::parse(options)?),
         "sanitize" => gates::sanitize::gates(report, &gates::sanitize::parse(options)?),
         other => return Err(format!("no command `{other}`")),

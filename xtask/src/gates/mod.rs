@@ -4,6 +4,7 @@ pub(crate) mod counts;
 pub(crate) mod cross;
 pub(crate) mod deny;
 pub(crate) mod features;
+pub(crate) mod installed;
 pub(crate) mod kernel;
 pub(crate) mod lint;
 pub(crate) mod loom;

@@ -4,9 +4,9 @@
 //! literal, is blank.
 
 /// The two halves of a source.
-pub(super) struct Split {
-    pub(super) code: String,
-    pub(super) comments: String,
+pub(crate) struct Split {
+    pub(crate) code: String,
+    pub(crate) comments: String,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,7 +19,7 @@ enum Place {
 }
 
 /// Splits `source`.
-pub(super) fn split(source: &str) -> Split {
+pub(crate) fn split(source: &str) -> Split {
     let chars: Vec<char> = source.chars().collect();
     let at = |index: usize| chars.get(index).copied().unwrap_or('\0');
     let mut halves = Split { code: String::new(), comments: String::new() };

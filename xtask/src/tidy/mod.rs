@@ -8,7 +8,7 @@ mod documents;
 mod headers;
 mod layers;
 mod length;
-mod lexer;
+pub(crate) mod lexer;
 mod links;
 mod machine;
 mod os_cfg;
