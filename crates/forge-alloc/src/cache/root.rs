@@ -1,6 +1,7 @@
 //! The root of a cache: its lock and its lists of slabs, at the end of the first slab.
 //!
 //! ```text
+//!   hand    --> slot        the slot of `current` that was freed last, taken first
 //!   current --> slab        allocations come from here, and frees into it are only that
 //!   partial --> slab <--> slab        some slots are free
 //!   empties --> slab <--> slab        all slots are free: spares
@@ -16,6 +17,7 @@
 //!   hold no other. `slabs` counts all, `busy` those that are not in `empties`.
 //! - (I4) `current` is null once there was no owner, from when on nothing is allocated.
 //! - (I5) The first slab holds the root, and is given back last.
+//! - (I6) `hand` is 0, or the offset of a free slot of `current` that is not on its stack.
 //!
 //! # Operations
 //!
@@ -26,6 +28,10 @@
 //! A slab changes its list when its first slot comes back and when its last one does, which a free notices by the count that it
 //! has at hand; `current` changes nothing, so that a cache of one object does not go to and fro. Empty slabs are kept up to
 //! `keep`, and one for every eight in use: at the boundary of a slab the provider is not called each time.
+//!
+//! A value that goes before the next one comes is the usual case, and its slot never reaches the stack: it lies in the hand. The
+//! count of a slab is read and written by both ways, each time after the other, and waiting for that store is most of what a
+//! pair would cost.
 //!
 //! A box does not name the type of the provider, so the root holds a function that does. A call of the provider counts as an
 //! owner while it lasts, because meanwhile the lock is free and every other owner may go.
@@ -53,6 +59,7 @@ pub(super) struct Root<L> {
     partial: Cell<*mut Slab>,
     empties: Cell<*mut Slab>,
     dispose: unsafe fn(NonNull<u8>, *mut Slab),
+    hand: Cell<u32>,
     owners: Cell<u32>,
     slabs: Cell<u32>,
     busy: Cell<u32>,
@@ -72,6 +79,7 @@ impl<L: LockTrait> Root<L> {
             partial: Cell::new(ptr::null_mut()),
             empties: Cell::new(ptr::null_mut()),
             dispose,
+            hand: Cell::new(0),
             owners: Cell::new(1),
             slabs: Cell::new(1),
             busy: Cell::new(1),
@@ -123,7 +131,14 @@ impl<L: LockTrait> Root<L> {
     fn pop<const SLAB_SIZE: usize>(&self) -> Option<NonNull<u8>> {
         debug_assert!(!self.current.get().is_null());
         // SAFETY: there is an owner, so `current` is a slab that exists (I3, I4).
-        let slot = unsafe { Home::<SLAB_SIZE>::of(self.current.get()) }.pop();
+        let slab = unsafe { Home::<SLAB_SIZE>::of(self.current.get()) };
+        let hand = self.hand.get();
+        if hand != 0 {
+            self.hand.set(0);
+            // SAFETY: the hand is a slot of `current` (I6).
+            return Some(unsafe { slab.slot(hand) });
+        }
+        let slot = slab.pop();
         if slot.is_some() { slot } else { self.pop_other::<SLAB_SIZE>() }
     }
 
@@ -157,19 +172,30 @@ impl<L: LockTrait> Root<L> {
     /// As [`give`].
     #[inline(always)]
     unsafe fn push_usual<const SLAB_SIZE: usize>(&self, slab: Home<SLAB_SIZE>, slot: NonNull<u8>) -> bool {
-        let free = slab.free();
-        // Not the first slot to come back to this slab, and not the last one; or it is `current`, where that is the same.
-        let usual = free.wrapping_sub(1) < slab.capacity().wrapping_sub(2)
-            || (free < slab.capacity() && slab.as_ptr() == self.current.get());
+        let (free, capacity) = (slab.free(), slab.capacity());
+        if slab.as_ptr() == self.current.get() {
+            let hand = self.hand.get();
+            if free + u32::from(hand != 0) >= capacity {
+                return false;
+            }
+            if hand != 0 {
+                // SAFETY: the hand is a slot of this slab that is not on its stack (I6).
+                unsafe { slab.push(hand) };
+            }
+            self.hand.set(Home::<SLAB_SIZE>::offset(slot));
+            return true;
+        }
+        // Neither the first slot to come back to this slab, nor the last one.
+        let usual = free.wrapping_sub(1) < capacity.wrapping_sub(2);
         if usual {
             // SAFETY: the caller's promise.
-            unsafe { slab.push(slot) };
+            unsafe { slab.push(Home::<SLAB_SIZE>::offset(slot)) };
         }
         usual
     }
 
-    /// Puts a slot back to a slab that was full, or is empty then, and is not `current`; returns whether it is empty. O(1).
-    /// Under the lock.
+    /// Puts a slot back to a slab that was full, or is empty then, and is not `current`; returns whether it is empty. Ends the
+    /// process if the slab has no slot that is taken. O(1). Under the lock.
     ///
     /// # Safety
     ///
@@ -182,11 +208,11 @@ impl<L: LockTrait> Root<L> {
         slot: NonNull<u8>,
     ) -> bool {
         let free = slab.free();
-        if free >= slab.capacity() {
+        if free >= slab.capacity() || slab.as_ptr() == self.current.get() {
             report::fatal_double_free(slot);
         }
         // SAFETY: the caller's promise.
-        unsafe { slab.push(slot) };
+        unsafe { slab.push(Home::<SLAB_SIZE>::offset(slot)) };
         if free == 0 {
             slab.link(&self.partial);
             return false;
@@ -238,6 +264,11 @@ impl<L: LockTrait> Root<L> {
         let Some(slab) = (unsafe { Home::<SLAB_SIZE>::at(self.current.replace(ptr::null_mut())) }) else {
             return;
         };
+        let hand = self.hand.replace(0);
+        if hand != 0 {
+            // SAFETY: the hand is a slot of this slab that is not on its stack (I6).
+            unsafe { slab.push(hand) };
+        }
         if slab.free() == slab.capacity() {
             slab.link(&self.empties);
             self.busy.set(self.busy.get() - 1);
@@ -256,7 +287,8 @@ impl<L: LockTrait> Root<L> {
         // SAFETY: as above.
         let current = unsafe { Home::<SLAB_SIZE>::at(self.current.get()) };
         Counts {
-            free: listed.chain(current).map(|slab| slab.free() as usize).sum(),
+            free: listed.chain(current).map(|slab| slab.free() as usize).sum::<usize>()
+                + usize::from(self.hand.get() != 0),
             slabs: self.slabs.get() as usize,
             spare: (self.slabs.get() - self.busy.get()) as usize,
             requests: self.requests.get(),

@@ -225,7 +225,7 @@ impl<const SLAB_SIZE: usize> Home<SLAB_SIZE> {
         self.header().root
     }
 
-    /// Returns how many slots are free. O(1).
+    /// Returns how many slots are on the stack. O(1).
     #[inline(always)]
     pub(super) fn free(self) -> u32 {
         self.header().count.get()
@@ -251,23 +251,39 @@ impl<const SLAB_SIZE: usize> Home<SLAB_SIZE> {
     pub(super) fn pop(self) -> Option<NonNull<u8>> {
         let count = self.free().checked_sub(1)?;
         self.header().count.set(count);
-        // SAFETY: the entry is one of a free slot, which starts that far from the slab (I2).
-        Some(unsafe { self.0.cast::<u8>().add(self.read_entry(count) as usize) })
+        // SAFETY: the entry is one of a free slot (I2).
+        Some(unsafe { self.slot(self.read_entry(count)) })
     }
 
-    /// Puts a slot back. O(1). Under the lock.
+    /// Puts the slot at `offset` back. O(1). Under the lock.
     ///
     /// # Safety
     ///
-    /// `slot` is one of this slab and not free, or at least `free() < capacity()` and the caller of the slab's owner has broken
-    /// its promise.
+    /// It is a slot of this slab and not on the stack, or at least `free() < capacity()` and the caller of the slab's owner has
+    /// broken its promise.
     #[inline(always)]
-    pub(super) unsafe fn push(self, slot: NonNull<u8>) {
+    pub(super) unsafe fn push(self, offset: u32) {
         let count = self.free();
-        let offset = slot.addr().get() & (SLAB_SIZE - 1);
-        // SAFETY: not all slots are free, so there is an entry (I2).
-        unsafe { self.write_entry(count, offset as u32) };
+        // SAFETY: not all slots are on the stack, so there is an entry (I2).
+        unsafe { self.write_entry(count, offset) };
         self.header().count.set(count + 1);
+    }
+
+    /// Returns how far `slot` is from the start of its slab, which is not 0. O(1).
+    #[inline(always)]
+    pub(super) fn offset(slot: NonNull<u8>) -> u32 {
+        (slot.addr().get() & (SLAB_SIZE - 1)) as u32
+    }
+
+    /// Returns the slot at `offset`. O(1).
+    ///
+    /// # Safety
+    ///
+    /// A slot of this slab starts that far from it.
+    #[inline(always)]
+    pub(super) unsafe fn slot(self, offset: u32) -> NonNull<u8> {
+        // SAFETY: the slot lies in the slab.
+        unsafe { self.0.cast::<u8>().add(offset as usize) }
     }
 
     /// # Safety

@@ -60,6 +60,27 @@ fn a_slab_boundary_does_not_call_the_provider_each_time() {
 }
 
 #[test]
+fn a_slot_in_the_hand_is_free_and_is_no_reason_for_another_slab() {
+    let (provider, ledger) = Provider::new();
+    let cache = Cache::new_in(provider).unwrap();
+    let first = cache.stats().capacity as u64;
+    let mut boxes = fill(&cache, first);
+    for _ in 0..3 {
+        boxes.pop();
+        assert_eq!(cache.stats().live as u64, first - 1);
+        boxes.push(cache.alloc_value([9; 8]).unwrap());
+    }
+    boxes.truncate(1);
+    boxes.extend(fill(&cache, first - 1));
+    assert_eq!((cache.stats().live as u64, ledger.requests()), (first, 1));
+    boxes.pop();
+    drop(cache);
+    assert_eq!(ledger.balance(), 1);
+    drop(boxes);
+    assert_eq!(ledger.balance(), 0);
+}
+
+#[test]
 fn empty_slabs_go_back_but_for_the_spares_and_all_of_them_when_told() {
     let (provider, ledger) = Provider::new();
     let cache = Cache::new_in(provider).unwrap();
