@@ -26,9 +26,13 @@ pub mod fast;
 #[cfg(not(loom))]
 pub mod paranoid;
 
-/// The chapter about this crate, compiled and run as tests.
+/// The chapters about this crate, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]
 mod chapter {
     #[doc = include_str!("../../../docs/book/how-malloc-works.md")]
     mod how_malloc_works {}
+
+    #[cfg(target_has_atomic = "64")]
+    #[doc = include_str!("../../../docs/ONE_ALLOCATION.md")]
+    mod one_allocation {}
 }

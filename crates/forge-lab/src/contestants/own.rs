@@ -7,6 +7,10 @@ use forge_alloc::{
     Arena, BumpArena, FINE_CLASS_SIZES_24, MmapBacked, MmapSource, SharedBumpArena, SizeClassed,
 };
 
+use forge_malloc::basic::UnixAllocator;
+use forge_malloc::fast::{ForgeMalloc, HardenedMalloc};
+use forge_malloc::paranoid::ParanoidMalloc;
+
 use super::adapter::GlobalAllocAdapter;
 use super::mapping_per_block::MappingPerBlock;
 use super::{Contestant, region};
@@ -23,6 +27,30 @@ pub(super) static CONTESTANTS: &[Contestant] = &[
         about: "the allocator of the operating system's C library, through std::alloc::System",
         note: "",
         run: |trial| trial.run(|| Ok(GlobalAllocAdapter(System))),
+    },
+    Contestant {
+        name: "forge",
+        about: "forge_malloc::fast, the process allocator: a cache per thread, spans, depots",
+        note: "",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ForgeMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-hardened",
+        about: "forge_malloc::fast, profile hardened: blocks are checked and cleared when they are freed, large ones guarded",
+        note: "checks each block",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(HardenedMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-paranoid",
+        about: "forge_malloc::paranoid: pages of its own between guards for each block",
+        note: "two system calls per call",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ParanoidMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-basic",
+        about: "forge_malloc::basic, the teaching allocator: a tree of free blocks, first fit",
+        note: "",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(UnixAllocator::new()))),
     },
     Contestant {
         name: "bump",
