@@ -53,6 +53,9 @@ static BARE: Bare = Bare(Cache::closed());
 
 static EXIT: ExitHook = ExitHook::new(give_cache_back);
 
+/// Whether the settings of the user were read.
+static CONFIGURED: AtomicBool = AtomicBool::new(false);
+
 /// Whether the functions around a fork are registered.
 static WATCHES_FORKS: AtomicBool = AtomicBool::new(false);
 
@@ -87,6 +90,10 @@ fn attach() -> *const Cache {
     let bare = &raw const BARE.0;
     word::set(bare.expose_provenance());
     watch_forks();
+    // Not in the constructor: the C library has no environment yet. Relaxed: only whoever sets it reads them.
+    if !CONFIGURED.swap(true, Ordering::Relaxed) {
+        HEAP.configure();
+    }
     if on_thread_exit(&EXIT).is_err() {
         return bare;
     }

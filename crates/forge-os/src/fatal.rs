@@ -1,4 +1,4 @@
-//! [`fatal`]: the last words of a process that cannot trust its heap.
+//! [`fatal`]: the last words of a process that cannot trust its heap; [`print_line`]: others.
 
 use crate::platform;
 
@@ -17,6 +17,21 @@ use crate::platform;
 #[inline(never)]
 pub fn fatal(pieces: &[&str]) -> ! {
     platform::die(pieces)
+}
+
+/// Writes `pieces` one after another and a newline to the standard error.
+///
+/// It allocates nothing, takes no lock and does not unwind. Without an operating system it does nothing.
+///
+/// # Examples
+///
+/// ```
+/// forge_os::print_line(&["allocator: ", "3", " blocks"]);
+/// ```
+#[cold]
+#[inline(never)]
+pub fn print_line(pieces: &[&str]) {
+    platform::say(pieces);
 }
 
 #[cfg(test)]

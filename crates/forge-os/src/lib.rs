@@ -92,7 +92,7 @@ mod thread;
 
 pub use contract::{Advice, HugePageSizes, MapOptions, Os, Protection, Released};
 pub use error::OsError;
-pub use fatal::fatal;
+pub use fatal::{fatal, print_line};
 pub use native::{HAS_OS, Native};
 pub use numa::{NodeMask, NumaMode, numa_bind, numa_node, numa_policy};
 pub use page_size::{default_huge_page_size, page_size};

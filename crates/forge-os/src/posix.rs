@@ -7,6 +7,7 @@
 //!   at_fork        -- the C library: functions to run before and after each fork
 //!   set_errno      -- the C library: what a C function leaves behind when it fails
 //!   symbol         -- the loader: what another object of the process defines
+//!   environment    -- the C library: a variable, without allocating
 //! ```
 //!
 //! # Design
@@ -195,6 +196,34 @@ pub fn symbol(name: &CStr) -> Option<NonNull<c_void>> {
     #[cfg(not(posix))]
     {
         let _ = name;
+        None
+    }
+}
+
+/// Copies the value of a variable of the environment to `place`, as much as fits, and returns how many bytes it has; none if it is not
+/// set. Allocates nothing.
+///
+/// As for `getenv`, nothing may change the environment meanwhile, which whoever changes it has to ensure.
+#[must_use]
+pub fn environment(name: &CStr, place: &mut [u8]) -> Option<usize> {
+    #[cfg(posix)]
+    {
+        // SAFETY: the name ends with its zero byte, and so does the value.
+        let value = unsafe {
+            let value = libc::getenv(name.as_ptr());
+            if value.is_null() {
+                return None;
+            }
+            CStr::from_ptr(value).to_bytes()
+        };
+        for (to, from) in place.iter_mut().zip(value) {
+            *to = *from;
+        }
+        Some(value.len())
+    }
+    #[cfg(not(posix))]
+    {
+        let _ = (name, place);
         None
     }
 }

@@ -57,6 +57,7 @@ macro_rules! process_allocator {
                 if !WATCHES_FORKS.swap(true, Ordering::Relaxed) {
                     // Where nothing intercepts a fork there is nothing to prepare.
                     let _ = posix::at_fork(before_fork, after_fork, after_fork);
+                    HEAP.configure();
                 }
                 if on_thread_exit(&EXIT).is_ok() {
                     cache.open();

@@ -17,7 +17,7 @@
 //!
 //! # Operations
 //!
-//! [`trim`](Heap::trim): O(what is free). [`stats`](Heap::stats): O(classes).
+//! [`trim`](Heap::trim): O(what is free). [`stats`](Heap::stats): O(classes and large blocks).
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
@@ -27,7 +27,7 @@ use core::ptr::{self, NonNull};
 use forge_alloc_core::CachePadded;
 use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::atomic::{AtomicU64, Ordering};
-use forge_os::Os;
+use forge_os::{Advice, Os};
 
 use super::LARGEST_BATCH;
 use super::back::huge::Huge;
@@ -39,7 +39,7 @@ use super::glue::{array_of, const_unless_loom};
 use super::middle::batches::Batches;
 use super::middle::shelf::Shelf;
 use super::profile::Profile;
-use super::stats::Stats;
+use super::stats::{ClassStats, Stats};
 
 /// What the threads of a process share: the spans, mappings and free blocks of one allocator.
 ///
@@ -214,17 +214,44 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub fn stats(&self) -> Stats {
         let (units, huge) = (self.units.extent(), self.huge.extent());
         let (mut issued, mut waiting) = (0, 0);
-        for class in Class::all() {
-            let shape = class.shape::<P>();
-            issued += self.shelf(class).issued() * shape.size;
-            waiting += self.shelf(class).depot.len() * shape.batch * shape.size;
+        for class in self.class_stats() {
+            issued += class.issued * class.size;
+            waiting += class.waiting * class.size;
         }
         Stats {
             live: issued.saturating_sub(waiting) + huge.used,
             peak: units.peak + huge.peak,
             mapped: units.mapped + huge.mapped,
+            resident: units.used + units.retained + huge.touched,
             retained: units.retained + (huge.mapped - huge.used) + waiting,
         }
+    }
+
+    /// Does what the variable `FORGE_MALLOC` of the environment says; `help` lists what it may be. Allocates nothing.
+    #[cfg(not(loom))]
+    pub fn configure(&self) {
+        super::settings::apply(self);
+    }
+
+    /// Sets how many bytes of free memory stay for the next request, besides a quarter of what is in use: of segments, resident, and of
+    /// large blocks, mapped. None leaves what the profile says.
+    pub fn set_retention(&self, bytes: Option<usize>, huge_bytes: Option<usize>) {
+        bytes.into_iter().for_each(|bytes| self.units.set_retainable(bytes));
+        huge_bytes.into_iter().for_each(|bytes| self.huge.set_retainable(bytes));
+    }
+
+    /// Sets what the system is told about each mapping that is made from now on, for instance that huge pages are wanted.
+    pub fn set_advice(&self, advice: Option<Advice>) {
+        self.units.set_advice(advice);
+        self.huge.set_advice(advice);
+    }
+
+    /// Returns what the spans of each size class hold, the smallest first. Allocates nothing.
+    pub fn class_stats(&self) -> impl Iterator<Item = ClassStats> {
+        Class::all().map(|class| {
+            let (shelf, shape) = (self.shelf(class), class.shape::<P>());
+            ClassStats { size: shape.size, issued: shelf.issued(), waiting: shelf.depot.len() * shape.batch }
+        })
     }
 
     /// Takes every lock, so that a fork finds all that they guard whole. Until they are given back, requests that a cache

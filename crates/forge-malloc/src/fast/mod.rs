@@ -41,6 +41,8 @@ mod heap;
 mod house;
 mod middle;
 mod profile;
+#[cfg(not(loom))]
+mod settings;
 mod stats;
 
 pub use front::cache::ThreadCache;
@@ -49,7 +51,7 @@ pub use global::{ForgeMalloc, HardenedMalloc};
 pub use heap::Heap;
 pub use house::Attached;
 pub use profile::{Fast, Hardened, Profile};
-pub use stats::Stats;
+pub use stats::{ClassStats, Stats};
 
 /// The most blocks that move between threads at a time.
 pub const LARGEST_BATCH: usize = 64;

@@ -34,7 +34,7 @@ mod pthread;
 #[cfg(hosted)]
 mod stderr;
 #[cfg(hosted)]
-pub(crate) use stderr::die;
+pub(crate) use stderr::{die, say};
 
 /// True if one of the files above, other than `unsupported`, serves this target.
 pub(crate) const HAS_OS: bool = cfg!(hosted);

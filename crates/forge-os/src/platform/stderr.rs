@@ -8,16 +8,21 @@
 
 /// Writes `pieces` and a newline to the standard error and aborts.
 pub(crate) fn die(pieces: &[&str]) -> ! {
+    say(pieces);
+    #[cfg(feature = "std")]
+    std::process::abort();
+    #[cfg(not(feature = "std"))]
+    super::abort();
+}
+
+/// Writes the pieces and a newline.
+pub(crate) fn say(pieces: &[&str]) {
     let mut line = Line { bytes: [0; Line::CAPACITY], used: 0 };
     for piece in pieces {
         line.push(piece.as_bytes());
     }
     line.push(b"\n");
     line.flush();
-    #[cfg(feature = "std")]
-    std::process::abort();
-    #[cfg(not(feature = "std"))]
-    super::abort();
 }
 
 /// A stack buffer before the standard error.

@@ -1,6 +1,6 @@
 #![allow(unsafe_code)]
 
-use super::{c_library, flags, mmap, munmap, set_errno, symbol};
+use super::{c_library, environment, flags, mmap, munmap, set_errno, symbol};
 use core::ptr;
 
 const RIGHTS: u64 = flags::PROT_READ | flags::PROT_WRITE;
@@ -45,4 +45,13 @@ fn the_error_number_is_that_of_the_calling_thread() {
 fn a_symbol_is_found_exactly_if_something_defines_it() {
     assert!(symbol(c"getenv").is_some());
     assert_eq!(symbol(c"forge_os_defines_no_such_thing"), None);
+}
+
+#[test]
+fn a_variable_of_the_environment_is_copied_as_far_as_it_fits() {
+    let expected = std::env::var("PATH").unwrap();
+    let mut place = [0; 3];
+    assert_eq!(environment(c"PATH", &mut place), Some(expected.len()));
+    assert_eq!(place.as_slice(), &expected.as_bytes()[..3]);
+    assert_eq!(environment(c"FORGE_OS_SETS_NO_SUCH_VARIABLE", &mut place), None);
 }

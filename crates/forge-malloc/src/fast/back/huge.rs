@@ -42,7 +42,7 @@ use core::ptr::{self, NonNull};
 
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
-use forge_os::{MapOptions, Os, Released};
+use forge_os::{Advice, MapOptions, Os, Released};
 
 use super::guard::{guard, is_zero};
 use crate::fast::checks::{self, Misuse};
@@ -88,6 +88,7 @@ struct State {
     used: usize,
     peak: usize,
     retainable: usize,
+    advice: Option<Advice>,
 }
 
 /// How much memory there is in mappings of their own, in bytes.
@@ -95,6 +96,7 @@ struct State {
 pub(crate) struct Extent {
     pub(crate) mapped: usize,
     pub(crate) used: usize,
+    pub(crate) touched: usize,
     pub(crate) peak: usize,
 }
 
@@ -112,6 +114,7 @@ impl<O: Os> Huge<O> {
                 used: 0,
                 peak: 0,
                 retainable,
+                advice: None,
             };
             Self { lock: SpinLock::new(), os, guarded, state: UnsafeCell::new(state) }
         }
@@ -264,9 +267,24 @@ impl<O: Os> Huge<O> {
         });
     }
 
+    /// Sets how many bytes are kept when they are free, besides a quarter of what is in use.
+    pub(crate) fn set_retainable(&self, bytes: usize) {
+        self.locked(|state| state.retainable = bytes);
+    }
+
+    /// Sets what the system is told about each mapping that is made from now on.
+    pub(crate) fn set_advice(&self, advice: Option<Advice>) {
+        self.locked(|state| state.advice = advice);
+    }
+
     /// Returns how much memory there is. Waits for the lock.
     pub(crate) fn extent(&self) -> Extent {
-        self.locked(|state| Extent { mapped: state.mapped, used: state.used, peak: state.peak })
+        self.locked(|state| Extent {
+            mapped: state.mapped,
+            used: state.used,
+            touched: state.touched(),
+            peak: state.peak,
+        })
     }
 
     /// Returns the whole pages that hold `size` bytes.
@@ -280,6 +298,22 @@ impl State {
     fn chain(&mut self, index: usize) -> &mut *mut Record {
         // SAFETY: the index is below the number of chains.
         unsafe { self.live.get_unchecked_mut(index % CHAINS) }
+    }
+
+    /// Returns the bytes that may have been touched since their mapping was zero. O(mappings).
+    fn touched(&self) -> usize {
+        let lists = self.live.iter().chain([&self.kept]);
+        lists
+            .map(|&first| {
+                let (mut record, mut bytes) = (first, 0);
+                // SAFETY: records of a list are alive and reached under the lock.
+                while let Some(listed) = unsafe { record.as_ref() } {
+                    bytes += listed.high;
+                    record = listed.next;
+                }
+                bytes
+            })
+            .sum()
     }
 
     /// Returns the chain of an address.
@@ -350,6 +384,10 @@ impl State {
             self.unused = record;
             return None;
         };
+        if let Some(advice) = self.advice {
+            // SAFETY: the mapping is new. Advice that is refused changes nothing.
+            let _ = unsafe { os.advise(start, len, advice) };
+        }
         start.as_ptr().expose_provenance();
         self.mapped += len;
         *record = Record { next: ptr::null_mut(), start, len, size: 0, high: 0, align, lead: 0 };

@@ -30,7 +30,7 @@ use core::ptr::{self, NonNull};
 
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
-use forge_os::{MapOptions, Os, Released};
+use forge_os::{Advice, MapOptions, Os, Released};
 
 use super::directory::Directory;
 use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run};
@@ -54,6 +54,7 @@ pub(crate) struct Units<O> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Extent {
     pub(crate) mapped: usize,
+    pub(crate) used: usize,
     pub(crate) retained: usize,
     pub(crate) peak: usize,
 }
@@ -66,6 +67,7 @@ struct State {
     peak: usize,
     retained: usize,
     retainable: usize,
+    advice: Option<Advice>,
 }
 
 impl<O: Os> Units<O> {
@@ -85,6 +87,7 @@ impl<O: Os> Units<O> {
                     peak: 0,
                     retained: 0,
                     retainable: retainable / UNIT,
+                    advice: None,
                 }),
             }
         }
@@ -130,10 +133,21 @@ impl<O: Os> Units<O> {
         self.locked(|state| unsafe { state.purge(&self.os, 0) });
     }
 
+    /// Sets how many bytes stay resident besides a quarter of what is in use.
+    pub(crate) fn set_retainable(&self, bytes: usize) {
+        self.locked(|state| state.retainable = bytes / UNIT);
+    }
+
+    /// Sets what the system is told about each segment that is mapped from now on.
+    pub(crate) fn set_advice(&self, advice: Option<Advice>) {
+        self.locked(|state| state.advice = advice);
+    }
+
     /// Returns how much memory there is. Waits for the lock.
     pub(crate) fn extent(&self) -> Extent {
         self.locked(|state| Extent {
             mapped: state.segments * SEGMENT,
+            used: state.used * UNIT,
             retained: state.retained * UNIT,
             peak: state.peak * UNIT,
         })
@@ -175,6 +189,10 @@ impl State {
             // SAFETY: the mapping is whole and nobody has seen it. If the system refuses, it stays unused.
             let _ = unsafe { os.unmap(memory, SEGMENT) };
             return None;
+        }
+        if let Some(advice) = self.advice {
+            // SAFETY: the mapping is new. Advice that is refused changes nothing.
+            let _ = unsafe { os.advise(memory, SEGMENT, advice) };
         }
         // Blocks lead here by their addresses alone.
         memory.as_ptr().expose_provenance();
