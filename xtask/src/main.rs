@@ -52,7 +52,7 @@ usage: cargo xtask <command> [options]
   loom                    every interleaving of the lock-free code
   sanitize [address|leak|memory|thread]...
                           the tests with a sanitizer; default: address and thread
-  installed [basic]...    the tests of the whole workspace with an allocator of ours in every test binary (nightly)
+  installed [NAME]...     the tests of the whole workspace with an allocator of ours in every test binary (nightly)
   cross [TRIPLE]...       the tests on 32-bit, big-endian, ARM and musl; default: all of them
   help                    this text
 ";

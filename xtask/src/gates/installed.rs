@@ -36,7 +36,7 @@ use crate::workspace::root;
 pub(crate) mod wrapper;
 
 /// The allocators that can be installed, each a file of `xtask/installed`.
-const ALLOCATORS: [&str; 1] = ["basic"];
+const ALLOCATORS: [&str; 3] = ["basic", "fast", "hardened"];
 
 /// Tests that cannot pass, or cannot show anything, with another allocator: part of the name, and the reason.
 const LEFT_OUT: [(&str, &str); 0] = [];
