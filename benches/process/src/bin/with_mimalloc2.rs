@@ -1,0 +1,8 @@
+//! The workloads under mimalloc 2.
+
+#[global_allocator]
+static GLOBAL: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    forge_processes::run()
+}

@@ -1,0 +1,43 @@
+use super::{Figure, Sample, Samples};
+use crate::roster::ROSTER;
+use crate::rows;
+
+const fn sample(minimum: f64, peak_kib: u64) -> Sample {
+    Sample { minimum, median: minimum * 1.5, peak_kib }
+}
+
+#[test]
+fn a_sample_survives_its_line() {
+    let sample = sample(3.25, 1234);
+    assert_eq!(Sample::parse(&sample.line()), Some(sample));
+    assert_eq!(Sample::parse("3.25 four 5"), None);
+}
+
+#[test]
+fn a_figure_is_the_smallest_minimum_and_the_middle_peak() {
+    let figure = Figure::of(&[sample(3.0, 10), sample(2.0, 30), sample(4.0, 20)]);
+    assert_eq!(figure, Some(Figure { nanoseconds: 2.0, spread: 0.5, peak_kib: 20 }));
+    assert_eq!(Figure::of(&[]), None);
+}
+
+#[test]
+fn ratios_are_to_the_best_peer_and_not_to_the_floor() {
+    let (rows, mut samples) = (rows::all(), Samples::default());
+    let nanoseconds = [("forge", 3.0), ("floor", 1.0), ("system", 4.0), ("dlmalloc", 2.0)];
+    for contestant in &ROSTER {
+        for (_, minimum) in nanoseconds.iter().filter(|(name, _)| *name == contestant.name) {
+            samples.add(&rows[0], contestant, sample(*minimum, 1));
+        }
+    }
+    let table = samples.table(&rows, "ns", |figure| figure.nanoseconds);
+    assert!(table.contains("| 2.00 | 1.50 | 0.50 | 2.00 | 1.00 | 0 % |"), "{table}");
+}
+
+#[test]
+fn rows_have_distinct_names() {
+    let mut names: Vec<_> = rows::all().iter().map(|row| row.id).collect();
+    let count = names.len();
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), count);
+}
