@@ -99,6 +99,8 @@ pub(super) enum State {
 ///     cache.close(&HEAP);
 /// }
 /// ```
+// The bins are at the start, so that the address of one is one sum.
+#[repr(C)]
 pub struct ThreadCache<P: Profile> {
     pub(super) bins: [Bin; CLASSES],
     pub(super) state: Cell<State>,
