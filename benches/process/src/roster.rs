@@ -26,7 +26,9 @@ pub enum Side {
 }
 
 /// Everyone, ours first.
-pub const ROSTER: [Contestant; 11] = [
+///
+/// ferroc is missing because it needs an unstable compiler.
+pub const ROSTER: [Contestant; 10] = [
     Contestant { name: "forge", side: Side::Ours, feature: None },
     Contestant { name: "floor", side: Side::Limit, feature: None },
     Contestant { name: "system", side: Side::Peer, feature: None },
@@ -36,7 +38,6 @@ pub const ROSTER: [Contestant; 11] = [
     Contestant { name: "jemalloc", side: Side::Peer, feature: Some("contestants-jemalloc") },
     Contestant { name: "tcmalloc", side: Side::Peer, feature: Some("contestants-tcmalloc") },
     Contestant { name: "rpmalloc", side: Side::Peer, feature: Some("contestants-rpmalloc") },
-    Contestant { name: "ferroc", side: Side::Peer, feature: Some("contestants-ferroc") },
     Contestant { name: "dlmalloc", side: Side::Peer, feature: None },
 ];
 
