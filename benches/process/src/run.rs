@@ -9,6 +9,8 @@ use crate::samples::Sample;
 
 /// The time that a row gets in one process.
 const TIME: Duration = Duration::from_millis(60);
+/// How many batches come before those that count.
+const WARM: usize = 2;
 /// The fewest batches of a row in one process.
 const FEWEST: usize = 3;
 
@@ -31,10 +33,10 @@ pub fn run() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Runs a batch for warmth and another for callgrind.
+/// Runs batches for warmth and another for callgrind.
 fn count(row: &Row) {
     let mut batch = (row.make)();
-    batch();
+    (0..WARM).for_each(|_| batch());
     counted(&mut batch);
 }
 
@@ -47,8 +49,9 @@ fn counted(work: &mut dyn FnMut()) {
 /// Runs batches for [`TIME`].
 fn sample(row: &Row) -> Sample {
     let mut batch = (row.make)();
-    let (mut times, start) = (Vec::with_capacity(1024), Instant::now());
-    batch();
+    let mut times = Vec::with_capacity(1024);
+    (0..WARM).for_each(|_| batch());
+    let start = Instant::now();
     while times.len() < FEWEST || (start.elapsed() < TIME && times.len() < times.capacity()) {
         let before = processor_time();
         batch();

@@ -14,7 +14,7 @@ const PUSHED: usize = 1_000_000;
 /// The large blocks that are live at once.
 const LIVE: usize = 20;
 /// Large blocks that are replaced in a batch.
-const REPLACED: usize = 40;
+const REPLACED: usize = 100;
 /// The bytes between two that are written.
 const PAGE: usize = 4096;
 
@@ -65,12 +65,13 @@ fn several() -> Batch {
     let mut random = Random::new(25);
     let size = |random: &mut Random| random.between(5 << 20, 25 << 20);
     let mut blocks: Vec<_> = (0..LIVE).map(|_| size(&mut random)).map(|size| (touched(size), size)).collect();
+    // Every batch does the same, so that the shortest is not the one with the smallest blocks.
+    let plan: Vec<_> = (0..REPLACED).map(|_| (random.between(0, LIVE - 1), size(&mut random))).collect();
     Box::new(move || {
-        for _ in 0..REPLACED {
-            let place = &mut blocks[random.between(0, LIVE - 1)];
+        for &(index, size) in &plan {
+            let Some(place) = blocks.get_mut(index) else { continue };
             // SAFETY: the block is live with this layout, and not used afterwards.
             unsafe { dealloc(place.0.as_ptr(), layout_of(place.1)) };
-            let size = size(&mut random);
             *place = (touched(size), size);
         }
     })
