@@ -41,6 +41,7 @@ use crate::rows::{classes, copies, mixed};
 use crate::sink::{exhausted, keep, touch};
 
 mod flat;
+mod processes;
 
 /// Operations per probe.
 pub const OPERATIONS: u64 = 1000;
@@ -193,6 +194,7 @@ pub fn all() -> Vec<Probe> {
     ]
     .into_iter()
     .chain(flat::probes())
+    .chain(processes::probes())
     .collect()
 }
 
