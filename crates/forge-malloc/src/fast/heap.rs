@@ -12,7 +12,7 @@
 //! # Invariants
 //!
 //! - (I1) A block is live, in the cache of one thread, in a depot, or in its span: exactly one of the four.
-//! - (I2) Locks are taken in the order shelves by class, units, huge; a thread waits for a lock of a lower place only while it
+//! - (I2) Locks are taken in the order shelves by class, units, huge, guarded; a thread waits for a lock of a lower place only while it
 //!   holds none of a higher.
 //!
 //! # Operations
@@ -30,6 +30,7 @@ use forge_alloc_core::sync::atomic::{AtomicU64, Ordering};
 use forge_os::{Advice, Os};
 
 use super::LARGEST_BATCH;
+use super::back::guarded::Guarded;
 use super::back::huge::Huge;
 use super::back::segment::{ALL, ALL_BESIDE_STATES};
 use super::back::units::Units;
@@ -50,6 +51,8 @@ pub struct Heap<P: Profile, O: Os> {
     batches: Batches,
     units: Units<O>,
     pub(super) huge: Huge<O>,
+    /// Used instead of `huge` where blocks are armed.
+    pub(super) guarded: Guarded<O>,
     key: AtomicU64,
     os: O,
     profile: PhantomData<fn() -> P>,
@@ -63,7 +66,8 @@ impl<P: Profile, O: Os> Heap<P, O> {
                 shelves: array_of!(CachePadded::new(Shelf::new())),
                 batches: Batches::new(),
                 units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }),
-                huge: Huge::new(os, P::RETAINED_HUGE_BYTES, P::ARMED),
+                huge: Huge::new(os, P::RETAINED_HUGE_BYTES),
+                guarded: Guarded::new(os),
                 key: AtomicU64::new(0),
                 os,
                 profile: PhantomData,
@@ -126,9 +130,13 @@ impl<P: Profile, O: Os> Heap<P, O> {
     /// no memory.
     #[cold]
     pub(super) fn allocate_huge(&self, layout: Layout) -> Option<(NonNull<u8>, usize)> {
-        self.huge.allocate(layout).or_else(|| {
+        let attempt = || match P::ARMED {
+            true => self.guarded.allocate(layout).map(|block| (block, 0)),
+            false => self.huge.allocate(layout),
+        };
+        attempt().or_else(|| {
             self.reclaim();
-            self.huge.allocate(layout)
+            attempt()
         })
     }
 
@@ -212,7 +220,8 @@ impl<P: Profile, O: Os> Heap<P, O> {
 
     /// Returns how much memory the heap holds. Allocates nothing; each number is right for some moment of the call.
     pub fn stats(&self) -> Stats {
-        let (units, huge) = (self.units.extent(), self.huge.extent());
+        let units = self.units.extent();
+        let huge = if P::ARMED { self.guarded.extent() } else { self.huge.extent() };
         let (mut issued, mut waiting) = (0, 0);
         for class in self.class_stats() {
             issued += class.issued * class.size;
@@ -222,8 +231,8 @@ impl<P: Profile, O: Os> Heap<P, O> {
             live: issued.saturating_sub(waiting) + huge.used,
             peak: units.peak + huge.peak,
             mapped: units.mapped + huge.mapped,
-            resident: units.used + units.retained + huge.touched,
-            retained: units.retained + (huge.mapped - huge.used) + waiting,
+            resident: units.used + units.retained + huge.used + huge.idle,
+            retained: units.retained + huge.idle + waiting,
         }
     }
 
@@ -260,6 +269,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         Class::all().for_each(|class| self.shelf(class).lock.lock());
         self.units.lock.lock();
         self.huge.lock.lock();
+        self.guarded.lock.lock();
     }
 
     /// Gives every lock back.
@@ -270,6 +280,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub unsafe fn unlock_all(&self) {
         // SAFETY: the caller's promise.
         unsafe {
+            self.guarded.lock.unlock();
             self.huge.lock.unlock();
             self.units.lock.unlock();
             Class::all().for_each(|class| self.shelf(class).lock.unlock());

@@ -1,7 +1,7 @@
 //! Where memory comes from and goes back to: segments of units, and mappings of their own.
 
 pub(super) mod directory;
-pub(super) mod guard;
+pub(super) mod guarded;
 pub(super) mod huge;
 pub(super) mod segment;
 pub(super) mod units;

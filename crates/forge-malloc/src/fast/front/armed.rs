@@ -47,7 +47,7 @@ use forge_os::Os;
 
 use super::cache::{ThreadCache, allocate_huge, allocate_huge_zeroed, block_at};
 use super::sizes::Class;
-use crate::fast::back::guard::is_zero;
+use crate::fast::back::guarded::is_zero;
 use crate::fast::back::segment::{GRAIN, state_of};
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
@@ -294,7 +294,7 @@ impl<P: Profile> ThreadCache<P> {
                     slot.disarm(layout);
                     self.put(heap, class, slot.address);
                 }
-                None => heap.huge.deallocate_exact(block.addr(), layout),
+                None => heap.guarded.deallocate(block.addr(), Some(layout)),
             }
         }
     }
@@ -321,7 +321,11 @@ impl<P: Profile> ThreadCache<P> {
                     return block;
                 }
                 Some(_) => {}
-                None => heap.huge.check(block.addr(), layout),
+                None => match heap.guarded.layout_at(block.addr()) {
+                    Some(real) if real == layout => {}
+                    Some(_) => misuse(Misuse::WrongLayout),
+                    None => misuse(Misuse::NoMapping),
+                },
             }
             let moved = self.allocate_armed(heap, new);
             if !moved.is_null() {
@@ -338,11 +342,9 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// As [`free`](Self::free).
     pub(super) unsafe fn free_armed<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8) {
-        match heap.armed_layout(block.addr()) {
-            // SAFETY: the caller's promise, for the layout that the block was allocated with.
-            Some(layout) => unsafe { self.deallocate_armed(heap, block, layout) },
-            None => heap.huge.deallocate(block.addr()),
-        }
+        let layout = heap.armed_layout(block.addr()).unwrap_or_else(|| misuse(Misuse::NoMapping));
+        // SAFETY: the caller's promise, for the layout that the block was allocated with.
+        unsafe { self.deallocate_armed(heap, block, layout) };
     }
 }
 
@@ -364,10 +366,11 @@ impl<P: Profile, O: Os> Heap<P, O> {
         Some((class, slot))
     }
 
-    /// Returns the layout of the armed block at an address; none if it lies in no span. Ends the process if no live block
-    /// starts there, or its tail was overwritten.
+    /// Returns the layout of the armed block that starts at an address, in a span or guarded; none if it lies in no span and is none. Ends
+    /// the process if no live block starts there in its span, or its tail was overwritten.
     pub(super) fn armed_layout(&self, address: usize) -> Option<Layout> {
-        let slot = Slot { address, size: self.class_at(address)?.shape::<P>().size };
+        let Some(class) = self.class_at(address) else { return self.guarded.layout_at(address) };
+        let slot = Slot { address, size: class.shape::<P>().size };
         // SAFETY: the address lies in a span of the class.
         unsafe {
             slot.check_live();

@@ -41,10 +41,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub fn usable_size(&self, block: *const u8) -> Option<usize> {
         if P::ARMED {
             // What lies beyond the size belongs to the tail.
-            return self
-                .armed_layout(block.addr())
-                .map(|layout| layout.size())
-                .or_else(|| self.huge.size_at(block.addr()));
+            return self.armed_layout(block.addr()).map(|layout| layout.size());
         }
         match self.class_at(block.addr()) {
             Some(class) => Some(class.shape::<P>().size),
@@ -130,10 +127,7 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`free`](Self::free), except that the block stays if null is returned; the size of `new` is not zero.
     pub unsafe fn move_to<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, new: Layout) -> *mut u8 {
         if P::ARMED {
-            let Some(layout) = heap.armed_layout(block.addr()) else {
-                // SAFETY: the caller's promise.
-                return unsafe { self.move_huge(heap, block, new) };
-            };
+            let layout = heap.armed_layout(block.addr()).unwrap_or_else(|| checks::misuse(Misuse::NoMapping));
             // SAFETY: the caller's promise, for the layout that the block was allocated with.
             return unsafe { self.resize_armed(heap, block, layout, new) };
         }

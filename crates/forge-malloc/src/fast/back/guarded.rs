@@ -1,0 +1,254 @@
+//! Large blocks of a profile that arms its blocks: a mapping each, between guards.
+//!
+//! ```text
+//!   mapping   | lead: guards | block: size | slack: zeros | guard: a page |
+//!
+//!   live      | chain 0 | chain 1 | .. |         records by a hash of the address
+//! ```
+//!
+//! # Invariants
+//!
+//! - (I1) A record on a chain has a mapping of its own: `lead` bytes, `len` bytes from `start` on, and a page.
+//! - (I2) The slack of a block is zero unless its user wrote past its end.
+//! - (I3) `used` is the sum of the sizes, `mapped` that of all `len`, without guards, which take no memory.
+//!
+//! # Operations
+//!
+//! Allocate: a mapping and its guards. Free: O(live / chains), and an unmapping. Nothing is kept and nothing is resized.
+//!
+//! # Design
+//!
+//! A mapping that is gone faults on every touch, and its addresses are the system's, which seldom hands them out at once. Guards are put into the
+//! mapping where the system can do that (`MADV_GUARD_INSTALL`, Linux 6.13), so that a block is one mapping for the
+//! system, and are pages without rights elsewhere.
+#![allow(unsafe_code)]
+
+use core::alloc::Layout;
+use core::ptr::{self, NonNull};
+
+use forge_alloc_core::sync::cell::UnsafeCell;
+use forge_alloc_core::sync::{RawLock, SpinLock};
+use forge_os::{Advice, MapOptions, Os, Protection};
+
+use super::huge::Amounts;
+use crate::fast::checks::{self, Misuse};
+use crate::fast::glue::const_unless_loom;
+
+/// The number of chains, a power of two. The threads of the model checker have stacks of a few pages.
+const CHAINS: usize = if cfg!(loom) { 1 } else { 256 };
+
+/// The bytes of records that are mapped at a time, at least.
+const RECORDS: usize = 16 << 10;
+
+/// The guarded blocks of a heap.
+pub(crate) struct Guarded<O> {
+    pub(crate) lock: SpinLock,
+    os: O,
+    state: UnsafeCell<State>,
+}
+
+/// One block.
+struct Record {
+    next: *mut Record,
+    start: NonNull<u8>,
+    layout: Layout,
+    len: usize,
+    lead: usize,
+}
+
+struct State {
+    live: [*mut Record; CHAINS],
+    unused: *mut Record,
+    mapped: usize,
+    used: usize,
+    peak: usize,
+}
+
+impl<O: Os> Guarded<O> {
+    const_unless_loom! {
+        /// Returns no blocks.
+        pub(crate) fn new(os: O) -> Self {
+            let state = State { live: [ptr::null_mut(); CHAINS], unused: ptr::null_mut(), mapped: 0, used: 0, peak: 0 };
+            Self { lock: SpinLock::new(), os, state: UnsafeCell::new(state) }
+        }
+    }
+
+    fn locked<R>(&self, work: impl FnOnce(&mut State) -> R) -> R {
+        let _guard = self.lock.guard();
+        // SAFETY: the lock is held until the end of this function, and nothing else leads to the state.
+        self.state.with_mut(|state| work(unsafe { &mut *state }))
+    }
+
+    /// Returns a block of this layout, which is zero; none if there is no memory.
+    #[cold]
+    pub(crate) fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
+        let page = self.os.page_size();
+        let len = layout.size().checked_next_multiple_of(page)?;
+        let lead = layout.align().max(page);
+        let whole = len.checked_add(lead)?.checked_add(page).filter(|&whole| whole <= isize::MAX as usize)?;
+        // SAFETY: the lock is held.
+        let mut record = self.locked(|state| unsafe { state.unused(&self.os) })?;
+        let mapped = self.os.map(whole, MapOptions::new().with_alignment(layout.align()));
+        self.locked(|state| {
+            // SAFETY: the record is this thread's, and so is the mapping; guards lie in it.
+            unsafe {
+                let Ok(first) = mapped else {
+                    state.recycle(record);
+                    return None;
+                };
+                let start = first.add(lead);
+                guard(&self.os, first, lead);
+                guard(&self.os, start.add(len), page);
+                *record.as_mut() = Record { next: ptr::null_mut(), start, layout, len, lead };
+                state.insert(record);
+                Some(start)
+            }
+        })
+    }
+
+    /// Takes the block of exactly this layout back that starts at an address; any layout if it is not known. Ends the process if there is no
+    /// such block, or if it was written past its end; the lock is free then.
+    #[cold]
+    pub(crate) fn deallocate(&self, address: usize, layout: Option<Layout>) {
+        // SAFETY: the lock is held.
+        let Some(record) = self.locked(|state| unsafe { state.remove(address) }) else {
+            checks::misuse(Misuse::NoMapping)
+        };
+        // SAFETY: the record is this thread's, the block is nobody's any more, and its slack is readable.
+        unsafe {
+            let Record { start, layout: real, len, lead, .. } = *record.as_ptr();
+            if layout.is_some_and(|layout| layout != real) {
+                checks::misuse(Misuse::WrongLayout);
+            }
+            if !is_zero(start.add(real.size()).as_ptr(), len - real.size()) {
+                checks::misuse(Misuse::Overflow);
+            }
+            if self.os.unmap(start.sub(lead), lead + len + self.os.page_size()).is_err() {
+                // What the system does not take can at least not be touched any more; the mapping is lost.
+                guard(&self.os, start, len);
+            }
+        }
+        // SAFETY: the record is on no chain.
+        self.locked(|state| unsafe { state.recycle(record) });
+    }
+
+    /// Returns the layout of the block that starts at an address; none if there is none. Waits for the lock.
+    #[cold]
+    pub(crate) fn layout_at(&self, address: usize) -> Option<Layout> {
+        self.locked(|state| {
+            let mut record = *state.chain_of(address);
+            // SAFETY: records of a chain are alive and reached under the lock.
+            while let Some(live) = unsafe { record.as_ref() } {
+                if live.start.addr().get() == address {
+                    return Some(live.layout);
+                }
+                record = live.next;
+            }
+            None
+        })
+    }
+
+    /// Returns how much memory there is. Waits for the lock.
+    pub(crate) fn extent(&self) -> Amounts {
+        self.locked(|state| Amounts { mapped: state.mapped, used: state.used, peak: state.peak, idle: 0 })
+    }
+}
+
+/// The methods are called with the lock held, on records of this state.
+impl State {
+    /// Returns the chain of an address.
+    fn chain_of(&mut self, address: usize) -> &mut *mut Record {
+        // The golden ratio spreads pages evenly (Knuth, The Art of Computer Programming 6.4).
+        let hash = (address as u64 >> 12).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56;
+        // SAFETY: the index is below the number of chains.
+        unsafe { self.live.get_unchecked_mut(hash as usize % CHAINS) }
+    }
+
+    unsafe fn insert(&mut self, mut record: NonNull<Record>) {
+        // SAFETY: the caller's record, which is on no chain.
+        let new = unsafe { record.as_mut() };
+        self.mapped += new.len;
+        self.used += new.layout.size();
+        self.peak = self.peak.max(self.used);
+        let chain = self.chain_of(new.start.addr().get());
+        new.next = *chain;
+        *chain = record.as_ptr();
+    }
+
+    unsafe fn remove(&mut self, address: usize) -> Option<NonNull<Record>> {
+        let mut link: *mut *mut Record = self.chain_of(address);
+        // SAFETY: records of a chain are alive and reached under the lock.
+        unsafe {
+            while let Some(record) = NonNull::new(*link) {
+                let live = &mut *record.as_ptr();
+                if live.start.addr().get() == address {
+                    *link = live.next;
+                    self.mapped -= live.len;
+                    self.used -= live.layout.size();
+                    return Some(record);
+                }
+                link = &raw mut live.next;
+            }
+        }
+        None
+    }
+
+    /// Takes a record that is on no chain.
+    unsafe fn recycle(&mut self, record: NonNull<Record>) {
+        let empty = Record {
+            next: self.unused,
+            start: NonNull::dangling(),
+            layout: Layout::new::<()>(),
+            len: 0,
+            lead: 0,
+        };
+        // SAFETY: the caller's record.
+        unsafe { record.write(empty) };
+        self.unused = record.as_ptr();
+    }
+
+    /// Returns a record that is on no chain; none if there is no memory.
+    unsafe fn unused(&mut self, os: &impl Os) -> Option<NonNull<Record>> {
+        if self.unused.is_null() {
+            let bytes = RECORDS.next_multiple_of(os.page_size());
+            let memory = os.map(bytes, MapOptions::new()).ok()?.cast::<Record>();
+            for place in 0..bytes / size_of::<Record>() {
+                // SAFETY: the record lies in the mapping, which is nobody else's and stays for ever.
+                unsafe { self.recycle(memory.add(place)) };
+            }
+        }
+        let record = NonNull::new(self.unused)?;
+        // SAFETY: unused records are alive and reached under the lock.
+        self.unused = unsafe { (*record.as_ptr()).next };
+        Some(record)
+    }
+}
+
+/// Makes pages fault on every touch. Where the system refuses, they are ordinary memory: less is detected, and nothing else.
+///
+/// # Safety
+///
+/// The pages lie in one mapping and are nobody's.
+unsafe fn guard(os: &impl Os, start: NonNull<u8>, len: usize) {
+    // SAFETY: the caller's promise.
+    unsafe {
+        if os.advise(start, len, Advice::GuardInstall).is_err() {
+            let _ = os.protect(start, len, Protection::NONE);
+        }
+    }
+}
+
+/// Returns whether `len` bytes are all zero. O(`len`).
+///
+/// # Safety
+///
+/// The bytes are readable, and nobody writes them meanwhile.
+pub(crate) unsafe fn is_zero(start: *const u8, len: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(start, len) }.iter().fold(0, |all, byte| all | byte) == 0
+}
+
+// SAFETY: the state is reached under the lock.
+unsafe impl<O: Os> Sync for Guarded<O> {}
+// SAFETY: nothing in it belongs to a thread.
+unsafe impl<O: Os> Send for Guarded<O> {}
