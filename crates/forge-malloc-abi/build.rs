@@ -18,6 +18,9 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rustc-check-cfg=cfg(initial_exec)");
     let target = |key: &str| var(key).unwrap_or_default();
+    // The tests of whole programs run where they are built.
+    println!("cargo::rustc-env=FORGE_TARGET={}", target("TARGET"));
+    println!("cargo::rustc-env=FORGE_HOST={}", target("HOST"));
     let elf = target("CARGO_CFG_TARGET_OS") == "linux";
     let processor = matches!(target("CARGO_CFG_TARGET_ARCH").as_str(), "x86_64" | "aarch64")
         && target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";

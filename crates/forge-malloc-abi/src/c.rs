@@ -23,6 +23,8 @@
 //!
 //! # Design
 //!
+//! A request fails only after everything that is free was given back to the system, since what is free may be what it lacks.
+//!
 //! A request that succeeds and a free leave `errno` as it is (POSIX.1-2024 asks that of `free`): the calls to the system
 //! below bypass the C library. The sized forms of C23 do not trust the size: a program that passes another one than it asked for
 //! works with the allocators that it was tested with. The names with two underscores are those under which glibc exports its
@@ -35,10 +37,13 @@ use core::ptr;
 
 use forge_os::{OsError, page_size, posix};
 
-use crate::process::{HEAP, if_attached, with_cache};
+use crate::process::{Cache, HEAP, if_attached, with_cache};
 
 /// The alignment of every block: that of the largest type of C.
 pub(crate) const MIN_ALIGN: usize = 16;
+
+/// The largest size for which the cache is asked before anything else.
+const LARGEST_AT_HAND: usize = 1024;
 
 /// `ENOMEM`.
 const NO_MEMORY: c_int = OsError::out_of_memory("malloc").code();
@@ -56,9 +61,31 @@ fn fail(code: c_int) -> *mut c_void {
 /// Returns a block of the cache of the calling thread, if that has one at hand, or null. O(1), without a call.
 #[inline(always)]
 pub(crate) fn at_hand(size: usize) -> *mut c_void {
+    if size > LARGEST_AT_HAND {
+        return ptr::null_mut();
+    }
     let Ok(layout) = Layout::from_size_align(size.max(1), MIN_ALIGN) else { return ptr::null_mut() };
     // SAFETY: every request goes to the heap of the process.
     if_attached(ptr::null_mut(), |cache| unsafe { cache.at_hand(layout) }).cast()
+}
+
+/// Calls `attempt`, and once more, after all that is free was given back to the system, if it returns null.
+#[inline(always)]
+fn insist(attempt: impl Fn(&Cache) -> *mut u8) -> *mut c_void {
+    let mut block = with_cache(&attempt);
+    if block.is_null() {
+        give_back();
+        block = with_cache(&attempt);
+    }
+    block.cast()
+}
+
+/// Gives all that is free back to the system, except what other threads have at hand. O(what is free).
+#[cold]
+fn give_back() {
+    // SAFETY: every request goes to the heap of the process.
+    with_cache(|cache| unsafe { cache.empty(&HEAP) });
+    HEAP.trim();
 }
 
 /// Returns a block, or null. O(1).
@@ -66,7 +93,7 @@ pub(crate) fn at_hand(size: usize) -> *mut c_void {
 pub(crate) fn allocate(size: usize, align: usize) -> *mut c_void {
     let Ok(layout) = Layout::from_size_align(size.max(1), align) else { return ptr::null_mut() };
     // SAFETY: every request goes to the heap of the process.
-    with_cache(|cache| unsafe { cache.allocate(&HEAP, layout) }).cast()
+    insist(|cache| unsafe { cache.allocate(&HEAP, layout) })
 }
 
 /// Returns a block, or null after setting `errno`.
@@ -119,8 +146,8 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(size) else { return fail(NO_MEMORY) };
     let Ok(layout) = Layout::from_size_align(bytes.max(1), MIN_ALIGN) else { return fail(NO_MEMORY) };
     // SAFETY: every request goes to the heap of the process.
-    let block = with_cache(|cache| unsafe { cache.allocate_zeroed(&HEAP, layout) });
-    if block.is_null() { fail(NO_MEMORY) } else { block.cast() }
+    let block = insist(|cache| unsafe { cache.allocate_zeroed(&HEAP, layout) });
+    if block.is_null() { fail(NO_MEMORY) } else { block }
 }
 
 /// Moves a block to `size` bytes; a null block is new, and a size of 0 frees it. Null and `ENOMEM` leave it as it was.
@@ -140,8 +167,8 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     }
     let Ok(layout) = Layout::from_size_align(size, MIN_ALIGN) else { return fail(NO_MEMORY) };
     // SAFETY: the caller's promise; every request goes to the heap of the process.
-    let moved = with_cache(|cache| unsafe { cache.move_to(&HEAP, block.cast(), layout) });
-    if moved.is_null() { fail(NO_MEMORY) } else { moved.cast() }
+    let moved = insist(|cache| unsafe { cache.move_to(&HEAP, block.cast(), layout) });
+    if moved.is_null() { fail(NO_MEMORY) } else { moved }
 }
 
 /// Moves a block to `count * size` bytes, as [`realloc`].
@@ -259,9 +286,7 @@ extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
 #[cfg_attr(not(test), unsafe(no_mangle))]
 extern "C" fn malloc_trim(_padding: usize) -> c_int {
     let before = HEAP.stats();
-    // SAFETY: every request goes to the heap of the process.
-    with_cache(|cache| unsafe { cache.empty(&HEAP) });
-    HEAP.trim();
+    give_back();
     let after = HEAP.stats();
     c_int::from(after.mapped < before.mapped || after.retained < before.retained)
 }

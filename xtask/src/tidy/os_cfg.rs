@@ -13,7 +13,8 @@ const NAMES: [&str; 6] = ["unix", "windows", "target_os", "target_family", "targ
 /// The one question that a crate outside `forge-os` may ask, by crate.
 const ALLOWED: [(&str, &str); 1] = [("forge-alloc", "any(unix, windows)")];
 
-const CRATES: [&str; 4] = ["forge-alloc-core", "forge-alloc", "forge-malloc", "forge-trace"];
+const CRATES: [&str; 5] =
+    ["forge-alloc-core", "forge-alloc", "forge-malloc", "forge-malloc-abi", "forge-trace"];
 
 /// Reports every other predicate.
 pub(super) fn check(tree: &Tree) -> Vec<Finding> {

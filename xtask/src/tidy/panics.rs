@@ -4,7 +4,7 @@ use super::Finding;
 use super::lexer::{line_of, without_tests};
 use super::tree::Tree;
 
-const CRATES: [&str; 4] = ["forge-alloc-core", "forge-os", "forge-alloc", "forge-malloc"];
+const CRATES: [&str; 5] = ["forge-alloc-core", "forge-os", "forge-alloc", "forge-malloc", "forge-malloc-abi"];
 
 const PANICS: [&str; 6] =
     [".unwrap()", ".expect(", ".unwrap_err()", ".expect_err(", "panic!(", "unreachable!("];
