@@ -49,6 +49,7 @@ usage: cargo xtask <command> [options]
   miri [--tree-borrows] [--target TRIPLE] [--quick]
                           the tests under Miri, with strict provenance
   counts                  instruction counts of the hot paths against their baseline, under valgrind
+  preload                 the shared object in C programs and in programs of this machine
   loom                    every interleaving of the lock-free code
   sanitize [address|leak|memory|thread]...
                           the tests with a sanitizer; default: address and thread
@@ -97,6 +98,7 @@ fn run(command: &str, options: &[&str], report: &mut Report) -> Result<(), Strin
         "miri" => gates::miri::gates(report, &gates::miri::Options::parse(options)?),
         "kernel" => gates::kernel::gate(report),
         "counts" => gates::counts::gate(report),
+        "preload" => gates::preload::gates(report),
         "loom" => gates::loom::gates(report),
         "installed" => gates::installed::gates(report, &gates::installed::parse(options)?),
         "cross" => gates::cross::gates(report, &gates::cross::parse(options)?),

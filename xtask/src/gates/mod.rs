@@ -11,6 +11,7 @@ pub(crate) mod loom;
 pub(crate) mod miri;
 pub(crate) mod msrv;
 pub(crate) mod no_std;
+pub(crate) mod preload;
 pub(crate) mod sanitize;
 mod spdx;
 pub(crate) mod targets;
