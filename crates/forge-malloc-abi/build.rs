@@ -8,6 +8,9 @@
 //!
 //! *Never unloaded.* Threads that end and forks call into the object, so `dlclose` must leave it mapped.
 //!
+//! *Bound to itself.* An object that is opened late comes after the C library in the order of the loader, and its own calls of
+//! `realloc` must not end there.
+//!
 //! *Initialised first*, before the constructors of every other object, so that the functions around a fork are registered before those of
 //! anyone else. The system runs what prepares a fork in reverse order: everyone who may still allocate has done so
 //! when the locks of the heap are taken.
@@ -28,7 +31,7 @@ fn main() {
         println!("cargo::rustc-cfg=initial_exec");
     }
     if elf {
-        for flag in ["-z,nodelete", "-z,initfirst", "-soname,libforge_malloc.so"] {
+        for flag in ["-z,nodelete", "-z,initfirst", "-Bsymbolic-functions", "-soname,libforge_malloc.so"] {
             println!("cargo::rustc-cdylib-link-arg=-Wl,{flag}");
         }
     }
