@@ -102,7 +102,7 @@ const PROGRAMS: [Program; 7] = [
         needs: &["redis-server", "redis-benchmark", "redis-cli"],
         script: r#"
             redis-server --enable-debug-command local --port 0 --unixsocket "$dir/socket" --save "" --dir "$dir" > "$dir/log" &
-            trap 'kill $! 2>/dev/null' EXIT
+            trap 'kill $! 2>/dev/null || true' EXIT
             for i in 1 2 3 4 5 6 7 8 9; do test -S "$dir/socket" || sleep 0.3; done
             redis-benchmark -s "$dir/socket" --csv -n 20000 -r 20000 -t set,incr,lpush,lrange_100,sadd,hset,zadd
             redis-cli -s "$dir/socket" save && redis-cli -s "$dir/socket" debug reload
