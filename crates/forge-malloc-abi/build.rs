@@ -3,6 +3,7 @@
 //! | cfg | meaning |
 //! |---|---|
 //! | `initial_exec` | the loader gives every thread a word at a fixed distance from its thread pointer: `src/word/initial_exec.rs` |
+//! | `no_unwinder` | exceptions meet only frames that have nothing to clean up, as they are in optimised code: `src/no_unwinding.rs` |
 //!
 //! # Design
 //!
@@ -19,7 +20,7 @@ use std::env::var;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(initial_exec)");
+    println!("cargo::rustc-check-cfg=cfg(initial_exec, no_unwinder)");
     let target = |key: &str| var(key).unwrap_or_default();
     // The tests of whole programs run where they are built.
     println!("cargo::rustc-env=FORGE_TARGET={}", target("TARGET"));
@@ -29,6 +30,9 @@ fn main() {
         && target("CARGO_CFG_TARGET_POINTER_WIDTH") == "64";
     if elf && processor && var("CARGO_CFG_MIRI").is_err() {
         println!("cargo::rustc-cfg=initial_exec");
+        if target("OPT_LEVEL") != "0" {
+            println!("cargo::rustc-cfg=no_unwinder");
+        }
     }
     if elf {
         for flag in ["-z,nodelete", "-z,initfirst", "-Bsymbolic-functions", "-soname,libforge_malloc.so"] {

@@ -32,5 +32,7 @@ extern crate std;
 
 mod c;
 mod cxx;
+#[cfg(all(no_unwinder, not(test)))]
+mod no_unwinding;
 mod process;
 mod word;
