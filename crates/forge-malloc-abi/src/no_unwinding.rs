@@ -20,6 +20,20 @@ unsafe extern "C" fn refuse() -> ! {
     forge_os::fatal(&["forge-malloc: a panic inside of the allocator"])
 }
 
+#[cfg(target_arch = "x86_64")]
+macro_rules! jump {
+    () => {
+        "jmp {refuse}"
+    };
+}
+
+#[cfg(target_arch = "aarch64")]
+macro_rules! jump {
+    () => {
+        "b {refuse}"
+    };
+}
+
 macro_rules! refuse {
     ($($name:literal)*) => {
         $(
@@ -28,10 +42,7 @@ macro_rules! refuse {
                 concat!(".hidden ", $name),
                 concat!(".type ", $name, ", %function"),
                 concat!($name, ":"),
-                #[cfg(target_arch = "x86_64")]
-                "jmp {refuse}",
-                #[cfg(target_arch = "aarch64")]
-                "b {refuse}",
+                jump!(),
                 refuse = sym refuse,
             );
         )*
