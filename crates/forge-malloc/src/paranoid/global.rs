@@ -7,8 +7,8 @@
 //!
 //! # Design
 //!
-//! Threads have nothing of their own here, so their ends need no care. The fork hooks are registered before the first block
-//! is handed out: there is no moment at which a fork could find a lock held by a thread that does not come along.
+//! Threads have nothing of their own here, so their ends need no care. The fork hooks are registered before the first
+//! request takes a lock.
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -78,6 +78,22 @@ impl ParanoidMalloc {
     /// Unmaps the ranges of addresses in which no block is live and none waits.
     pub fn trim() {
         HEAP.trim();
+    }
+
+    /// Frees a block of any layout. Ends the process if no live block starts there, or if something was written beside it.
+    ///
+    /// # Safety
+    ///
+    /// Nothing uses the block any more.
+    pub unsafe fn free(block: *mut u8) {
+        // SAFETY: the caller's promise.
+        unsafe { HEAP.deallocate_unsized(block) };
+    }
+
+    /// Returns the size of a block, which is what was asked for. Ends the process if no live block starts there.
+    #[must_use]
+    pub fn size_of_block(block: *const u8) -> usize {
+        HEAP.size_of_block(block)
     }
 
     /// Returns how much memory the allocator holds, and how well it is guarded. Allocates nothing.

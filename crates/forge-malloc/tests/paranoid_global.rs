@@ -1,0 +1,157 @@
+//! The paranoid allocator as that of a whole process: this test binary, its harness, its threads and its children.
+#![allow(unsafe_code)]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::mpsc;
+use std::thread;
+
+use forge_malloc::paranoid::ParanoidMalloc;
+
+#[global_allocator]
+static GLOBAL: ParanoidMalloc = ParanoidMalloc::new();
+
+#[test]
+fn collections_keep_what_they_hold() {
+    let mut tree = BTreeMap::new();
+    let mut table = HashMap::new();
+    for key in 0..5_000_u64 {
+        tree.insert(key.wrapping_mul(0x9E37_79B9_7F4A_7C15), vec![key; (key % 40) as usize]);
+        table.insert(key, format!("{key:>width$}", width = (key % 200) as usize));
+    }
+    for key in (0..5_000_u64).step_by(3) {
+        tree.remove(&key.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        table.remove(&key);
+    }
+    for key in 0..5_000_u64 {
+        let there = key % 3 != 0;
+        let values = tree.get(&key.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        assert_eq!(values.is_some(), there);
+        assert!(values.is_none_or(|values| values.iter().all(|&value| value == key)));
+        assert_eq!(table.get(&key).map(|text| text.trim().parse()), there.then_some(Ok(key)));
+    }
+}
+
+#[test]
+fn blocks_travel_between_threads_unharmed() {
+    let (sender, receiver) = mpsc::sync_channel::<Vec<u64>>(1000);
+    let consumer = thread::spawn(move || {
+        receiver
+            .iter()
+            .map(|block| {
+                assert!(block.iter().all(|&word| word == block[0]));
+                block.len()
+            })
+            .sum::<usize>()
+    });
+    let mut sent = 0;
+    for number in 0..20_000_u64 {
+        let len = 1 + (number * 7 % 97) as usize;
+        sent += len;
+        sender.send(vec![number; len]).unwrap();
+    }
+    drop(sender);
+    assert_eq!(consumer.join().unwrap(), sent);
+}
+
+#[test]
+fn a_vector_grows_to_any_size() {
+    let mut vector = Vec::new();
+    for number in 0..1_000_000_u64 {
+        vector.push(number);
+    }
+    assert!(vector.iter().enumerate().all(|(index, &number)| index as u64 == number));
+}
+
+/// Returns how many mappings the process has.
+#[cfg(target_os = "linux")]
+fn mappings() -> usize {
+    std::fs::read_to_string("/proc/self/maps").unwrap().lines().count()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_hundred_thousand_guarded_blocks_are_a_few_mappings() {
+    if ParanoidMalloc::stats().guarded_by_rights > 0 {
+        eprintln!("skipped: this system has no guards that are part of a mapping");
+        return;
+    }
+    let before = mappings();
+    let blocks: Vec<_> = (0..100_000_u64).map(Box::new).collect();
+    let with = mappings();
+    assert!(with <= before + 64, "{before} mappings, then {with}");
+    assert!(blocks.iter().zip(0..).all(|(block, number)| **block == number));
+    assert!(ParanoidMalloc::stats().live_blocks >= 100_000);
+}
+
+/// Each child allocates and frees before it ends, blocks of its own and of threads that did not come along.
+#[test]
+#[cfg(all(unix, not(miri)))]
+fn children_of_a_process_with_threads_can_allocate_at_once() {
+    use std::hint::black_box;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    static DONE: AtomicBool = AtomicBool::new(false);
+    let shared = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for size in [24, 5000] {
+            let shared = &shared;
+            scope.spawn(move || {
+                while !DONE.load(Ordering::Relaxed) {
+                    let block = black_box(vec![1_u8; size]);
+                    if let Ok(mut blocks) = shared.try_lock() {
+                        if blocks.len() < 100 {
+                            blocks.push(block);
+                        }
+                    }
+                }
+            });
+        }
+        for _ in 0..20 {
+            let mut blocks = shared.lock().unwrap();
+            // SAFETY: the child uses nothing that another thread may hold, and the allocator, and ends itself.
+            let child = unsafe { libc::fork() };
+            if child == 0 {
+                // A child that hangs is ended by this.
+                // SAFETY: as above.
+                unsafe { libc::alarm(60) };
+                blocks.clear();
+                for size in [1, 100, 5000, 100_000] {
+                    drop(black_box(vec![2_u8; size]));
+                }
+                // SAFETY: as above.
+                unsafe { libc::_exit(7) };
+            }
+            drop(blocks);
+            let mut status = 0;
+            // SAFETY: a child of this process.
+            assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+            assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status}");
+        }
+        DONE.store(true, Ordering::Relaxed);
+    });
+}
+
+/// A child draws other addresses than its parent.
+#[test]
+#[cfg(all(unix, not(miri)))]
+fn a_child_does_not_draw_what_its_parent_draws() {
+    let addresses = || -> [usize; 8] { std::array::from_fn(|_| Box::into_raw(Box::new(0_u64)).addr()) };
+    let mut pipe = [0; 2];
+    // SAFETY: there is room for two numbers; the child allocates, writes and ends itself.
+    let theirs = unsafe {
+        assert_eq!(libc::pipe(pipe.as_mut_ptr()), 0);
+        let child = libc::fork();
+        if child == 0 {
+            let own = addresses();
+            libc::write(pipe[1], own.as_ptr().cast(), size_of_val(&own));
+            libc::_exit(0);
+        }
+        let mut theirs = [0_usize; 8];
+        assert_eq!(libc::read(pipe[0], theirs.as_mut_ptr().cast(), size_of_val(&theirs)), 64);
+        libc::waitpid(child, std::ptr::null_mut(), 0);
+        theirs
+    };
+    assert_ne!(addresses(), theirs);
+}
