@@ -1,4 +1,5 @@
 //! Running something in a forked child, and how that ended.
+#![allow(unsafe_code)]
 
 use std::fs::File;
 use std::io::Read;

@@ -1,4 +1,5 @@
 //! Frees and resizes that are wrong: of what was freed, of what is no block, of another size or alignment.
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::ptr;

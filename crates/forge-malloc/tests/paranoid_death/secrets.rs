@@ -1,4 +1,5 @@
 //! What was in a freed block is nowhere in the process, nor in a child of it.
+#![allow(unsafe_code)]
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

@@ -1,4 +1,5 @@
 //! Touching what is not a block's: beside it, after it, in what is empty, in what describes it.
+#![allow(unsafe_code)]
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::hint::black_box;
