@@ -23,7 +23,7 @@ extern crate std;
 pub mod basic;
 #[cfg(target_has_atomic = "64")]
 pub mod fast;
-#[cfg(not(loom))]
+#[cfg(all(target_has_atomic = "ptr", not(loom)))]
 pub mod paranoid;
 
 /// The chapters about this crate, compiled and run as tests.

@@ -8,6 +8,7 @@ mod child;
 mod frees;
 mod secrets;
 mod touches;
+mod worlds;
 
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
