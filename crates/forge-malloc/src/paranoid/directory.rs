@@ -38,9 +38,15 @@ const GRANULE_BITS: u32 = if cfg!(miri) { 18 } else { 21 };
 /// The bytes of a granule, and the alignment of every range.
 pub(super) const GRANULE: usize = 1 << GRANULE_BITS;
 
-/// The bits of an address.
-const ADDRESS_BITS: u32 = if usize::BITS < 48 { usize::BITS } else { 48 };
-const LEAF_BITS: u32 = if ADDRESS_BITS - GRANULE_BITS < 13 { ADDRESS_BITS - GRANULE_BITS } else { 13 };
+/// The bits of an address. The interpreter's are small, and it looks at every entry of a table again and again.
+const ADDRESS_BITS: u32 = match (cfg!(miri), usize::BITS) {
+    (true, 41..) => 40,
+    (_, 49..) => 48,
+    (_, bits) => bits,
+};
+const MOST_LEAF_BITS: u32 = if cfg!(miri) { 11 } else { 13 };
+const LEAF_BITS: u32 =
+    if ADDRESS_BITS - GRANULE_BITS < MOST_LEAF_BITS { ADDRESS_BITS - GRANULE_BITS } else { MOST_LEAF_BITS };
 const ROOT_BITS: u32 = ADDRESS_BITS - GRANULE_BITS - LEAF_BITS;
 
 type Leaf = [AtomicU32; 1 << LEAF_BITS];

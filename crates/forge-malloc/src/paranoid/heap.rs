@@ -355,3 +355,6 @@ impl<O: Os> core::fmt::Debug for Heap<O> {
         f.debug_struct("Heap").field("stats", &self.stats()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;
