@@ -188,8 +188,8 @@ impl Grounds {
             let numbers = unsafe { &mut *numbers };
             if let Some(record) = self.extent(numbers.unused) {
                 let number = numbers.unused;
-                // SAFETY: unused numbers were handed out once, and are reached under the lock.
-                numbers.unused = unsafe { record.as_ref().next };
+                // SAFETY: the number was put back with its `next`, whether the rest was written or not.
+                numbers.unused = unsafe { (&raw const (*record.as_ptr()).next).read() };
                 return Some(number);
             }
             let number = numbers.made + 1;
@@ -203,7 +203,7 @@ impl Grounds {
         let _guard = self.lock.guard();
         let Some(record) = self.extent(number) else { return };
         self.numbers.with_mut(|numbers| {
-            // SAFETY: the lock is held (I2), and the record is the caller's; it may be unwritten yet.
+            // SAFETY: the lock is held (I2), and the record is the caller's; the rest of it may be unwritten.
             unsafe {
                 (&raw mut (*record.as_ptr()).next).write((*numbers).unused);
                 (*numbers).unused = number;
