@@ -27,8 +27,8 @@ fn spoilt(place: &Place, spoil: impl FnOnce(&mut [u8])) -> Result<(), Misuse> {
 
 #[test]
 fn every_byte_beside_a_block_is_watched_and_none_of_its_own() {
-    for place in [place(500, 12, 0), place(496, 13, 3), place(5, 500, 7), place(0, 512, 0), place(0, 1, 511)]
-    {
+    let places = [place(500, 12, 0), place(496, 13, 3), place(5, 500, 7), place(0, 512, 0), place(0, 1, 511)];
+    for place in places.into_iter().take(if cfg!(miri) { 2 } else { 5 }) {
         assert_eq!(spoilt(&place, |_| ()), Ok(()));
         let step = if cfg!(miri) { 127 } else { 1 };
         for at in (0..place.open).step_by(step) {

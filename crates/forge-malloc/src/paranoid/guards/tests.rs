@@ -6,6 +6,8 @@ use forge_os::{MapOptions, SimOs};
 use super::*;
 
 const PAGE: usize = 4096;
+/// Which bytes are looked at.
+const STEP: usize = if cfg!(miri) { 255 } else { 1 };
 
 fn pages(os: SimOs, count: usize) -> NonNull<u8> {
     os.map(count * PAGE, MapOptions::new()).unwrap()
@@ -46,7 +48,7 @@ fn what_was_shut_by_either_method_has_no_content_and_opens_as_zero() {
             let page = os.page(middle).unwrap();
             assert!(!page.resident && (page.guard || page.protection == Protection::NONE));
             open(&os, method, middle, PAGE).unwrap();
-            assert!((0..PAGE).all(|byte| middle.add(byte).read() == 0));
+            assert!((0..PAGE).step_by(STEP).all(|byte| middle.add(byte).read() == 0));
         }
     }
 }
@@ -64,7 +66,7 @@ fn where_the_system_refuses_the_content_is_gone_all_the_same() {
             }
             os.fail_nth(Some(SimCall::Protect), 1, 12);
             assert!(shut(&os, method, page, PAGE).is_err());
-            assert!((0..PAGE).all(|byte| page.add(byte).read() == 0));
+            assert!((0..PAGE).step_by(STEP).all(|byte| page.add(byte).read() == 0));
         }
     }
 }
