@@ -38,13 +38,13 @@ const GRANULE_BITS: u32 = if cfg!(miri) { 18 } else { 21 };
 /// The bytes of a granule, and the alignment of every range.
 pub(super) const GRANULE: usize = 1 << GRANULE_BITS;
 
-/// The bits of an address. The interpreter's are small, and it looks at every entry of a table again and again.
+/// The bits of an address. The interpreter's are small, and it looks at all of the root again and again.
 const ADDRESS_BITS: u32 = match (cfg!(miri), usize::BITS) {
     (true, 41..) => 40,
     (_, 49..) => 48,
     (_, bits) => bits,
 };
-const MOST_LEAF_BITS: u32 = if cfg!(miri) { 11 } else { 13 };
+const MOST_LEAF_BITS: u32 = if cfg!(miri) { 16 } else { 13 };
 const LEAF_BITS: u32 =
     if ADDRESS_BITS - GRANULE_BITS < MOST_LEAF_BITS { ADDRESS_BITS - GRANULE_BITS } else { MOST_LEAF_BITS };
 const ROOT_BITS: u32 = ADDRESS_BITS - GRANULE_BITS - LEAF_BITS;
@@ -102,8 +102,9 @@ impl Directory {
     fn entry(&self, granule: usize) -> Option<&AtomicU32> {
         // Acquire: pairs with the Release in `set`.
         let leaf = NonNull::new(self.root.get(granule >> LEAF_BITS)?.load(Ordering::Acquire))?;
-        // SAFETY: a leaf stays for ever (I1) and is reached through atomics only.
-        unsafe { leaf.as_ref() }.get(granule & ((1 << LEAF_BITS) - 1))
+        let place = granule & ((1 << LEAF_BITS) - 1);
+        // SAFETY: a leaf stays for ever (I1), has so many entries, and is reached through atomics only.
+        Some(unsafe { leaf.cast::<AtomicU32>().add(place).as_ref() })
     }
 
     /// Returns the directory without a range, for tests.

@@ -28,16 +28,17 @@ fn spoilt(place: &Place, spoil: impl FnOnce(&mut [u8])) -> Result<(), Misuse> {
 #[test]
 fn every_byte_beside_a_block_is_watched_and_none_of_its_own() {
     let places = [place(500, 12, 0), place(496, 13, 3), place(5, 500, 7), place(0, 512, 0), place(0, 1, 511)];
-    for place in places.into_iter().take(if cfg!(miri) { 2 } else { 5 }) {
-        assert_eq!(spoilt(&place, |_| ()), Ok(()));
-        let step = if cfg!(miri) { 127 } else { 1 };
+    let places = if cfg!(miri) { &[place(40, 12, 0), place(40, 13, 3)][..] } else { &places };
+    for place in places {
+        assert_eq!(spoilt(place, |_| ()), Ok(()));
+        let step = if cfg!(miri) { 13 } else { 1 };
         for at in (0..place.open).step_by(step) {
             let expected = match at {
                 at if at < place.lead => Err(Misuse::Front),
                 at if at < place.open - place.slack => Ok(()),
                 _ => Err(Misuse::Behind),
             };
-            assert_eq!(spoilt(&place, |bytes| bytes[at] ^= 4), expected, "{at} of {place:?}");
+            assert_eq!(spoilt(place, |bytes| bytes[at] ^= 4), expected, "{at} of {place:?}");
         }
     }
 }

@@ -1,12 +1,10 @@
 #![allow(unsafe_code)]
 
-use std::collections::BTreeSet;
 use std::vec::Vec;
 
-use forge_os::{Native, SimOs};
+use forge_os::SimOs;
 
 use super::*;
-use crate::paranoid::grounds::number_in;
 
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
@@ -58,12 +56,17 @@ fn a_block_that_has_the_layout_stays_and_every_other_moves() {
     unsafe {
         block.write_bytes(7, 100);
         assert_eq!(heap.reallocate(block, old, old), block);
-        for new in [layout(99, 8), layout(101, 8), layout(100, 16), layout(9000, 8)] {
+        let others = [layout(9000, 8), layout(99, 8), layout(101, 8), layout(100, 16)];
+        for new in others.into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
             let block = heap.allocate(old);
             block.write_bytes(7, 100);
             let moved = heap.reallocate(block, old, new);
             assert_ne!(moved, block);
-            assert!((0..new.size()).all(|at| moved.add(at).read() == if at < 100 { 7 } else { 0 }));
+            assert!(
+                (0..new.size())
+                    .step_by(if cfg!(miri) { 33 } else { 1 })
+                    .all(|at| moved.add(at).read() == if at < 100 { 7 } else { 0 })
+            );
             assert_eq!(wrong(&heap, block.addr(), Some(old)), Some(Misuse::NotLive));
             heap.deallocate(moved, new);
         }
@@ -74,12 +77,12 @@ fn a_block_that_has_the_layout_stays_and_every_other_moves() {
 #[test]
 #[cfg(not(miri))]
 fn what_is_known_about_a_block_is_at_another_distance_in_another_heap() {
-    let mut distances = BTreeSet::new();
+    let mut distances = std::collections::BTreeSet::new();
     for _ in 0..16 {
-        let heap = Heap::new(Native);
+        let heap = Heap::new(forge_os::Native);
         let address = heap.allocate(layout(24, 8)).addr();
         let hall = heap.hall().unwrap();
-        let number = number_in(hall.grounds.directory.get(address));
+        let number = crate::paranoid::grounds::number_in(hall.grounds.directory.get(address));
         // SAFETY: the record of a range that is in the directory; no other thread has this heap.
         let table = unsafe { hall.grounds.extent(number).unwrap().as_ref() }.vault.data();
         distances.insert(table.addr().get().wrapping_sub(address));
@@ -90,7 +93,7 @@ fn what_is_known_about_a_block_is_at_another_distance_in_another_heap() {
 #[test]
 fn threads_free_each_others_blocks() {
     let heap = Heap::new(SimOs::new(4096));
-    let rounds = if cfg!(miri) { 3 } else { 300 };
+    let rounds = if cfg!(miri) { 1 } else { 300 };
     let (sender, receiver) = std::sync::mpsc::channel::<Vec<usize>>();
     std::thread::scope(|scope| {
         scope.spawn(|| {
