@@ -155,3 +155,48 @@ fn a_child_does_not_draw_what_its_parent_draws() {
     };
     assert_ne!(addresses(), theirs);
 }
+
+/// A handler allocates and frees while the thread that it interrupts does the same.
+#[test]
+#[cfg(all(unix, not(miri)))]
+fn a_handler_of_a_signal_may_allocate_at_any_time() {
+    use std::hint::black_box;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    static HANDLED: AtomicUsize = AtomicUsize::new(0);
+
+    extern "C" fn allocate(_: libc::c_int) {
+        for size in [8, 5000] {
+            drop(black_box(vec![1_u8; size]));
+        }
+        HANDLED.fetch_add(1, Ordering::Relaxed);
+    }
+
+    // SAFETY: the child has one thread, which does nothing but allocate, and ends itself; one that hangs is ended.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: as above.
+        unsafe {
+            libc::alarm(100);
+            libc::signal(libc::SIGPROF, allocate as extern "C" fn(libc::c_int) as libc::sighandler_t);
+            let each = libc::timeval { tv_sec: 0, tv_usec: 200 };
+            let timer = libc::itimerval { it_interval: each, it_value: each };
+            libc::setitimer(libc::ITIMER_PROF, &raw const timer, std::ptr::null_mut());
+        }
+        let mut blocks = Vec::new();
+        let mut step = 0;
+        while HANDLED.load(Ordering::Relaxed) < 100 || step < 20_000 {
+            blocks.push(black_box(vec![2_u8; 1 + step % 300]));
+            if blocks.len() == 50 {
+                blocks.clear();
+            }
+            step += 1;
+        }
+        // SAFETY: as above.
+        unsafe { libc::_exit(7) };
+    }
+    let mut status = 0;
+    // SAFETY: a child of this process.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == 7, "{status}");
+}

@@ -84,6 +84,7 @@ pub mod posix;
 mod random;
 pub mod raw;
 mod secret;
+mod signals;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 #[cfg(all(test, unix, not(miri)))]
@@ -98,6 +99,7 @@ pub use numa::{NodeMask, NumaMode, numa_bind, numa_node, numa_policy};
 pub use page_size::{default_huge_page_size, page_size};
 pub use random::fill_random;
 pub use secret::map_secret;
+pub use signals::SignalMask;
 #[cfg(any(test, feature = "sim"))]
 pub use sim::SimOs;
 #[cfg(any(hosted, feature = "std"))]
