@@ -178,11 +178,15 @@ impl<L: LockTrait> Root<L> {
             if free + u32::from(hand != 0) >= capacity {
                 return false;
             }
+            let offset = Home::<SLAB_SIZE>::offset(slot);
             if hand != 0 {
+                if hand == offset {
+                    return false;
+                }
                 // SAFETY: the hand is a slot of this slab that is not on its stack (I6).
                 unsafe { slab.push(hand) };
             }
-            self.hand.set(Home::<SLAB_SIZE>::offset(slot));
+            self.hand.set(offset);
             return true;
         }
         // Neither the first slot to come back to this slab, nor the last one.
@@ -195,7 +199,7 @@ impl<L: LockTrait> Root<L> {
     }
 
     /// Puts a slot back to a slab that was full, or is empty then, and is not `current`; returns whether it is empty. Ends the
-    /// process if the slab has no slot that is taken. O(1). Under the lock.
+    /// process if the slot is seen to be free. O(1). Under the lock.
     ///
     /// # Safety
     ///

@@ -33,3 +33,18 @@ fn two_boxes_of_one_value() {
         }
     });
 }
+
+#[test]
+fn two_boxes_of_the_value_freed_last_among_others() {
+    const MESSAGE: &str = "forge-alloc: double free of a slab slot";
+    dies("cache::two_boxes_of_the_value_freed_last_among_others", MESSAGE, || {
+        let cache = Cache::new_in(HeapSource::new()).unwrap();
+        let mut others: Vec<Boxed> = (0..10).map(|n| cache.alloc_value(n).unwrap()).collect();
+        let value = SlabBox::into_raw(cache.alloc_value(1).unwrap());
+        others.truncate(5);
+        for _ in 0..2 {
+            // SAFETY: right the first time; the second one is the misuse under test, which does not return.
+            drop(unsafe { Boxed::from_raw(value) });
+        }
+    });
+}

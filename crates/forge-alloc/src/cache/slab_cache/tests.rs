@@ -5,6 +5,7 @@ use std::vec::Vec;
 
 use super::SlabCache;
 use crate::HeapSource;
+use crate::cache::SlabBox;
 use crate::cache::locks::{LockTrait, NoLock, SpinLock};
 use crate::cache::testing::Provider;
 
@@ -90,6 +91,19 @@ fn the_slot_freed_last_is_used_first() {
 }
 
 #[test]
+fn what_is_written_to_freed_slots_reaches_nothing_else() {
+    let cache = SlabCache::<u64, NoLock, 512, _>::new_in(HeapSource::new()).unwrap();
+    let boxes: Vec<_> = (0..100).map(|n| cache.alloc_value(n).unwrap()).collect();
+    let freed: Vec<_> = boxes.iter().step_by(2).map(SlabBox::as_ptr).collect();
+    let kept: Vec<_> = boxes.into_iter().skip(1).step_by(2).collect();
+    // SAFETY: the slots are in slabs, each of which has a box that lives.
+    freed.iter().for_each(|slot| unsafe { slot.write(u64::MAX) });
+    let again: Vec<_> = (0..100).map(|n| cache.alloc_value(1000 + n).unwrap()).collect();
+    assert!(kept.iter().zip(0..).all(|(value, n)| **value == 2 * n + 1));
+    assert!(again.iter().zip(1000..).all(|(value, n)| **value == n));
+}
+
+#[test]
 fn every_entry_makes_the_value_that_it_says() {
     let cache = SlabCache::<[u32; 4], SpinLock, 4096, _>::new_in(HeapSource::new()).unwrap();
     // Freed slots are full of other things.
@@ -101,7 +115,7 @@ fn every_entry_makes_the_value_that_it_says() {
     let mut empty = cache.alloc_uninit().unwrap();
     (*empty).write([5; 4]);
     // SAFETY: it was just written.
-    assert_eq!(*unsafe { crate::cache::SlabBox::assume_init(empty) }, [5; 4]);
+    assert_eq!(*unsafe { SlabBox::assume_init(empty) }, [5; 4]);
     assert_eq!(cache.stats().live, 0);
 }
 
@@ -118,7 +132,7 @@ fn a_constructor_that_panics_gives_its_slot_back() {
 fn handles_and_boxes_go_to_other_threads_exactly_if_their_lock_is_shared() {
     fn both<T: Send + Sync>() {}
     both::<SlabCache<u64, SpinLock, 4096>>();
-    both::<crate::cache::SlabBox<u64>>();
+    both::<SlabBox<u64>>();
     // A value that is `Send` and not `Sync` may be moved by its box, and handles may be shared.
     both::<SlabCache<core::cell::Cell<u64>, SpinLock, 4096>>();
 }
