@@ -174,18 +174,26 @@ mod pages {
 
     #[test]
     fn slabs_are_pages_of_a_page_allocator() {
-        let memory: &'static mut Memory = Box::leak(Box::new(Memory([0; PAGE * PAGES])));
+        let memory = Box::into_raw(Box::new(Memory([0; PAGE * PAGES])));
         let mut pages = BitmapPageAllocator::new();
-        // SAFETY: the memory is the allocator's alone from now on.
-        unsafe { pages.init(memory.0.as_mut_ptr().expose_provenance(), PAGE * PAGES) };
+        // SAFETY: the memory is the allocator's alone until the cache is gone.
+        unsafe { pages.init(memory.expose_provenance(), PAGE * PAGES) };
         // By reference: the provider lies in the first slab, and this one is larger than half of it.
-        let pages: &'static Pages = Box::leak(Box::new(Pages(Mutex::new(pages))));
+        let owned = Box::into_raw(Box::new(Pages(Mutex::new(pages))));
+        // SAFETY: it ends after the cache.
+        let pages: &'static Pages = unsafe { &*owned };
         let cache = SlabCache::<[u64; 8], SpinLock, 16384, _>::new_in(pages).unwrap();
         for _ in 0..3 {
             let boxes: Vec<_> = core::iter::from_fn(|| cache.alloc_value([7; 8]).ok()).collect();
             assert!(boxes.len() > 15 * 240 && boxes.iter().all(|value| **value == [7; 8]));
         }
         assert_eq!(cache.stats().live, 0);
+        drop(cache);
+        // SAFETY: nobody uses them any more.
+        unsafe {
+            drop(Box::from_raw(owned));
+            drop(Box::from_raw(memory));
+        }
     }
 }
 
