@@ -204,8 +204,6 @@ impl<L: LockTrait> Root<L> {
     /// # Safety
     ///
     /// As [`give`].
-    #[cold]
-    #[inline(never)]
     unsafe fn push_first_or_last<const SLAB_SIZE: usize>(
         &self,
         slab: Home<SLAB_SIZE>,
@@ -329,7 +327,28 @@ pub(super) unsafe fn give<L: LockTrait, const SLAB_SIZE: usize>(slot: NonNull<u8
         let held = root.as_ref().lock.lock();
         if root.as_ref().push_usual(slab, slot) {
             drop(held);
-        } else if root.as_ref().push_first_or_last(slab, slot) {
+        } else {
+            give_first_or_last(root, held, slab, slot);
+        }
+    }
+}
+
+/// Gives a slot back to a slab that was full, or is empty then.
+///
+/// # Safety
+///
+/// As [`give`]; the lock is held.
+#[cold]
+#[inline(never)]
+unsafe fn give_first_or_last<'a, L: LockTrait + 'a, const SLAB_SIZE: usize>(
+    root: NonNull<Root<L>>,
+    held: L::Guard<'a>,
+    slab: Home<SLAB_SIZE>,
+    slot: NonNull<u8>,
+) {
+    // SAFETY: the caller's promises; the lock is held, so the root exists.
+    unsafe {
+        if root.as_ref().push_first_or_last(slab, slot) {
             settle::<L, SLAB_SIZE>(root, held, false);
         }
     }
