@@ -216,10 +216,10 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         })
     }
 
-    /// Returns how many bytes of a split span a slab of `capacity` slots claims; 0 if there is no such slab. O(1).
+    /// Returns how many bytes of a split span a slab of `capacity` slots claims at most; 0 if there is no such slab. O(1).
     pub(crate) fn split_bytes(capacity: usize) -> usize {
         let count = u32::try_from(capacity).ok();
-        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split)
+        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split + Plan::GAPS)
     }
 
     /// Returns where the parts of a slab of `capacity` slots lie in `backing`. O(1).

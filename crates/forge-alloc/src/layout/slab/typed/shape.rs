@@ -8,14 +8,15 @@
 //!   over a guarded backing                      |       slots        |guard|
 //!   | entries | map |   unused                  | slot 1 | slot 2 |..| no access
 //!
-//!   over a split backing                        | slots |            | line | entries | line | map |
+//!   over a split backing                        | slots |            | entries | map |
 //! ```
 //!
 //! # Design
 //!
-//! *Lines of distance in a split span.* Both spans start at pages, and a processor that compares no more than the offset in a page
-//! takes a load of the first entry, or of the first state, for one of what was just stored to the first slot, and waits for it
-//! (Intel's optimization manual calls that 4 KiB aliasing). A line in front of each keeps the first ones of all three apart.
+//! *Lines of distance.* Slots mostly start at a page and often end at one. A processor that compares no more than the offset in a
+//! page takes a load of the first entry, or of the first state, for one of what was just stored to the first slot, and waits for
+//! it (Intel's optimization manual calls that 4 KiB aliasing). Where the list or the map would start at the same offset in a page
+//! as another part, a line is left out in front of it.
 
 use core::marker::PhantomData;
 
@@ -24,8 +25,9 @@ use forge_alloc_core::{FixedRange, FreelistProtection, NonZeroLayout, align_down
 use super::super::stride::Stride;
 use crate::raw::freelist::ENTRY;
 
-/// The bytes between parts that should not share their offset in a page.
+/// The bytes of a line, and the distance at which processors take one address for another.
 const LINE: usize = 64;
+const PERIOD: usize = 4096;
 
 /// The shape of slots for values of type `T`.
 pub(in crate::layout::slab) struct Shape<T>(PhantomData<T>);
@@ -89,6 +91,9 @@ pub(in crate::layout::slab) struct Plan {
 }
 
 impl Plan {
+    /// How many bytes the lines that are left out take at most.
+    pub(super) const GAPS: usize = 3 * LINE;
+
     /// Returns the alignment of the block in bytes.
     pub(super) const fn align<T, B: FixedRange, M: FreelistProtection>() -> usize {
         let words = Keeps::<B, M>::OFF_SLAB && !B::SPLIT;
@@ -109,21 +114,38 @@ impl Plan {
         let layout = |size| NonZeroLayout::from_size_align(size, align).ok();
         // Beside the slots in their block: behind them, or in front of them if the end is the guard's.
         let behind = if B::SPLIT || room.is_some() { 0 } else { slots };
-        let apart = if B::SPLIT { LINE } else { 0 };
-        let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? + apart };
-        let map = entries.checked_add(words)?.checked_add(apart)?;
+        let entries = if words == 0 { behind } else { behind.checked_next_multiple_of(ENTRY)? };
+        let first = match room {
+            Some(room) => align_down(room.checked_sub(slots).filter(|_| slots != 0)?, Shape::<T>::ALIGN),
+            None => 0,
+        };
+        let entries = if words == 0 { entries } else { apart_from(&[(first, B::SPLIT)], entries)? };
+        let map = entries.checked_add(words)?;
+        let map = if states == 0 { map } else { apart_from(&[(first, B::SPLIT), (entries, false)], map)? };
         let aside_end = map.checked_add(states)?;
         let split = if B::SPLIT { aside_end } else { 0 };
         let Some(room) = room else {
             let size = if B::SPLIT { slots } else { aside_end };
             return Some(Self { block: layout(size)?, slots: 0, entries, map, split });
         };
-        let first = align_down(room.checked_sub(slots).filter(|_| slots != 0)?, Shape::<T>::ALIGN);
         if !B::SPLIT && first < aside_end {
             return None;
         }
         Some(Self { block: layout(room)?, slots: first, entries, map, split })
     }
+}
+
+/// Returns the first offset from `start` on, in whole lines, that no processor takes for one of `parts`, of each of which is
+/// said whether it lies in another mapping. O(1).
+fn apart_from(parts: &[(usize, bool)], start: usize) -> Option<usize> {
+    let line = |offset: usize| offset % PERIOD / LINE;
+    // What lies in the same line of the same page has other addresses.
+    let is_taken_for = |offset: usize, part: usize, elsewhere| {
+        line(part) == line(offset) && (elsewhere || part.abs_diff(offset) >= LINE)
+    };
+    // Two parts leave one of three lines.
+    let mut offsets = (0..3).filter_map(|lines| start.checked_add(lines * LINE));
+    offsets.find(|&offset| !parts.iter().any(|&(part, elsewhere)| is_taken_for(offset, part, elsewhere)))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use core::ptr::NonNull;
 use forge_alloc_core::{FixedRange, FreelistProtection, NoProtection, OffSlab, Tracked};
 use forge_trace::random::Random;
 
-use super::{Keeps, LINE, Plan, Shape};
+use super::{ENTRY, Keeps, LINE, PERIOD, Plan, Shape};
 
 /// Compares the arithmetic with a division, for offsets near slots and for any word.
 fn agrees_with_a_division<T>(stride: usize, align: usize) {
@@ -66,7 +66,7 @@ fn plan<T, B: FixedRange, M: FreelistProtection>(capacity: u32, room: Option<usi
     Plan::new::<T, B, M>(capacity, room)
 }
 
-/// Checks that the parts of a block follow each other, aligned, and end where the block does.
+/// Checks that the parts of a block follow each other, aligned, at most two lines apart, and end where the block does.
 fn parts_follow_each_other<T, M: FreelistProtection>() {
     for capacity in (1..100).chain([4096, 65_537]) {
         let plan = plan::<T, Plain, M>(capacity, None).unwrap();
@@ -75,11 +75,12 @@ fn parts_follow_each_other<T, M: FreelistProtection>() {
         assert_eq!((plan.slots, plan.split), (0, 0));
         assert_eq!(plan.block.align().get(), Plan::align::<T, Plain, M>());
         if M::OFF_SLAB {
-            assert!(plan.entries >= slots && plan.entries % align_of::<usize>() == 0);
-            assert_eq!(plan.map, plan.entries + count * size_of::<usize>());
-        } else {
-            assert_eq!(plan.map, slots);
+            assert!((slots..=slots + LINE + ENTRY).contains(&plan.entries));
+            assert_eq!(plan.entries % align_of::<usize>(), 0);
         }
+        let before = if M::OFF_SLAB { plan.entries + count * size_of::<usize>() } else { slots };
+        let skipped = plan.map - before;
+        assert!(skipped <= if M::TRACKS { 2 * LINE } else { 0 } && skipped % LINE == 0);
         assert_eq!(plan.block.size().get(), plan.map + if M::TRACKS { count } else { 0 });
     }
 }
@@ -113,20 +114,39 @@ fn over_a_guarded_backing_the_last_slot_ends_where_the_block_does() {
 fn over_a_split_backing_the_block_holds_slots_only() {
     let plan = plan::<u64, Range<false, true>, NoProtection>(100, None).unwrap();
     assert_eq!((plan.block.size().get(), plan.slots, plan.entries), (800, 0, LINE));
-    assert_eq!((plan.map, plan.split), (2 * LINE + 100 * size_of::<usize>(), plan.map + 100));
+    assert_eq!((plan.map, plan.split), (LINE + 100 * size_of::<usize>(), plan.map + 100));
     let both = Plan::new::<u64, Range<true, true>, NoProtection>(100, Some(8192)).unwrap();
-    assert_eq!((both.block.size().get(), both.slots, both.split), (8192, 8192 - 800, plan.split));
+    // At the end of its block the first slot is in another line of its page than the list.
+    assert_eq!((both.block.size().get(), both.slots, both.entries), (8192, 8192 - 800, 0));
+    assert_eq!(both.split, plan.split - LINE);
     const { assert!(Keeps::<Range<false, true>, NoProtection>::TRACKS) };
 }
 
-#[test]
-fn the_first_entry_the_first_state_and_the_first_slot_differ_in_their_offset_in_a_page() {
-    for capacity in [64, 512, 1024, 4096] {
-        let plan = plan::<u64, Range<false, true>, NoProtection>(capacity, None).unwrap();
-        let mut lines = [plan.slots, plan.entries, plan.map].map(|offset| offset % 4096 / LINE);
-        lines.sort_unstable();
-        assert!(lines.windows(2).all(|pair| pair[0] != pair[1]), "{capacity}: {lines:?}");
+/// Checks that no two of the first entry, the first state and the first slot are at the same offset in different pages.
+fn first_ones_are_apart<B: FixedRange>(room: Option<usize>) {
+    for capacity in (1..100).chain([512, 1024, 4096]) {
+        let plan = plan::<u64, B, Tracked<OffSlab>>(capacity, room).unwrap();
+        let alias = |one: usize, other: usize, elsewhere| {
+            one % PERIOD == other % PERIOD && (elsewhere || one != other)
+        };
+        assert!(!alias(plan.entries, plan.slots, B::SPLIT), "{capacity}");
+        assert!(!alias(plan.map, plan.slots, B::SPLIT), "{capacity}");
+        assert!(!alias(plan.map, plan.entries, false), "{capacity}");
     }
+}
+
+#[test]
+fn the_first_ones_of_the_parts_are_apart() {
+    first_ones_are_apart::<Plain>(None);
+    first_ones_are_apart::<Range<false, true>>(None);
+    first_ones_are_apart::<Range<true, true>>(Some(1 << 17));
+    first_ones_are_apart::<Range<true, false>>(Some(1 << 17));
+}
+
+#[test]
+fn a_small_block_has_no_gaps() {
+    let plan = plan::<u64, Plain, Tracked<OffSlab>>(100, None).unwrap();
+    assert_eq!((plan.entries, plan.map, plan.block.size().get()), (800, 1600, 1700));
 }
 
 #[test]
