@@ -70,6 +70,7 @@ use forge_alloc_core::{AllocError, Allocator, FixedRange, FreelistProtection, No
 
 use super::generational::identity;
 use crate::raw::freelist::{FreeList, Slots};
+use crate::raw::prefetch::prefetch_for_writing;
 use crate::report;
 use live::LiveSlots;
 use shape::{Keeps, Plan, Shape};
@@ -214,12 +215,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             backing,
             owns: PhantomData,
         })
-    }
-
-    /// Returns how many bytes of a split span a slab of `capacity` slots claims at most; 0 if there is no such slab. O(1).
-    pub(crate) fn split_bytes(capacity: usize) -> usize {
-        let count = u32::try_from(capacity).ok();
-        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split + Plan::GAPS)
     }
 
     /// Returns where the parts of a slab of `capacity` slots lie in `backing`. O(1).
@@ -375,7 +370,12 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             return self.take_after_corruption(Some(self.number_at(top)));
         }
         // SAFETY: the top is a slot (I3).
-        Some(unsafe { slots.at(top) })
+        let slot = unsafe { slots.at(top) };
+        if Keeps::<B, M>::OFF_SLAB {
+            // Nothing has read the slot, and its owner writes first: a store that misses holds up those behind it.
+            prefetch_for_writing(slot);
+        }
+        Some(slot)
     }
 
     /// Takes the first slot that was never used. O(1).
