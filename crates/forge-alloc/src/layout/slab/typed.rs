@@ -31,6 +31,9 @@
 //! *The policy is a type.* Where the free list lies, whether its links are signed, and whether a map of live slots is
 //! kept follow from constants of `M`; what a slab does not use is not compiled. See [`freelist`](crate::raw::freelist).
 //!
+//! *Misses.* Where a slab has read nothing of the slot that it issues, it asks for its line: the owner writes first, and a store
+//! that misses holds up the stores behind it.
+//!
 //! *Misuse.* The arithmetic that finds a slot's number refuses, with one comparison, every pointer that is not the start
 //! of an issued slot. A second free of a slot needs the map to be noticed. A policy without checks leaves the comparison
 //! out, and the links that only a check would read.
@@ -372,7 +375,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         // SAFETY: the top is a slot (I3).
         let slot = unsafe { slots.at(top) };
         if Keeps::<B, M>::OFF_SLAB {
-            // Nothing has read the slot, and its owner writes first: a store that misses holds up those behind it.
             prefetch_for_writing(slot);
         }
         Some(slot)
@@ -391,7 +393,9 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
             self.mark(slots, number as u32, true);
         }
         // SAFETY: there are `capacity` slots (I1), and this is one of them.
-        Some(unsafe { slots.at(slots.offset(number as u32)) })
+        let slot = unsafe { slots.at(slots.offset(number as u32)) };
+        prefetch_for_writing(slot);
+        Some(slot)
     }
 
     /// Counts a corrupted link, of the slot `unlinked` if it is off the list already, gets the list into order, reports, and
@@ -483,15 +487,6 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> fmt::Debug for Slab<T,
             .field("stride", &Self::STRIDE)
             .field("lost", &self.lost())
             .finish_non_exhaustive()
-    }
-}
-
-impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> IntoIterator for &'a Slab<T, B, M> {
-    type Item = NonNull<T>;
-    type IntoIter = LiveSlots<'a, T, B, M>;
-
-    fn into_iter(self) -> LiveSlots<'a, T, B, M> {
-        self.iter()
     }
 }
 

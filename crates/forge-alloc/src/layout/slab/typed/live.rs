@@ -113,3 +113,12 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Iterator for LiveSlots
         }
     }
 }
+
+impl<'a, T, B: Allocator + FixedRange, M: FreelistProtection> IntoIterator for &'a Slab<T, B, M> {
+    type Item = NonNull<T>;
+    type IntoIter = LiveSlots<'a, T, B, M>;
+
+    fn into_iter(self) -> LiveSlots<'a, T, B, M> {
+        self.iter()
+    }
+}
