@@ -29,7 +29,11 @@
 //!
 //! The map borrows its words in each call, so that whoever owns it decides where they are.
 
+mod bit_tree;
+pub(crate) mod chunks;
 mod runs;
+
+use bit_tree::{BitTree, bit};
 
 /// The bits of a word.
 const WORD: usize = u64::BITS as usize;
@@ -37,24 +41,19 @@ const WORD: usize = u64::BITS as usize;
 /// The orders that a range can have.
 const ORDERS: usize = usize::BITS as usize;
 
-/// The summaries above a bitmap, at most.
-const HEIGHTS: usize = 11;
-
 /// Where two kinds of bits of one order lie.
 #[derive(Clone, Copy)]
 struct Order {
     /// The number of the first block.
     first: usize,
-    /// The number of blocks, from the one of the first unit to the one of the last.
-    blocks: usize,
-    /// The offset of the free bits.
-    free: usize,
+    /// The free blocks, counted from the one of the first unit, up to the one of the last.
+    free: BitTree,
     /// The offset of the split bits.
     split: usize,
 }
 
 impl Order {
-    const NONE: Self = Self { first: 0, blocks: 0, free: 0, split: 0 };
+    const NONE: Self = Self { first: 0, free: BitTree::NONE, split: 0 };
 }
 
 /// The blocks of one range of units.
@@ -86,8 +85,8 @@ impl BuddyMap {
                 break;
             }
             let blocks = last - first + 1;
-            let split = at + free_words(blocks);
-            map.order[order] = Order { first, blocks, free: at, split };
+            let split = at + BitTree::words(blocks);
+            map.order[order] = Order { first, free: BitTree::new(at, blocks), split };
             at = split + if order == 0 { 0 } else { blocks.div_ceil(WORD) };
             map.count += 1;
         }
@@ -142,7 +141,7 @@ impl BuddyMap {
         }
         let mut from = order + orders.trailing_zeros() as usize;
         let at = self.order(from);
-        let mut block = at.first + lowest(words, at)?;
+        let mut block = at.first + at.free.lowest(words)?;
         self.clear_free(words, from, block);
         while from > order {
             self.set_split(words, from, block, true);
@@ -169,6 +168,7 @@ impl BuddyMap {
     }
 
     /// Returns whether an allocated block of an order starts at a unit. O(1).
+    #[inline]
     pub(crate) fn is_allocated(&self, words: &[u64], unit: usize, order: usize) -> bool {
         let block = unit >> order.min(ORDERS - 1);
         order < self.count
@@ -226,22 +226,23 @@ impl BuddyMap {
     }
 
     /// Returns whether all units of a block are in the range.
+    #[inline(always)]
     fn is_real(&self, order: usize, block: usize) -> bool {
-        order < self.count && block >= self.start.div_ceil(1 << order) && block < self.end >> order
+        // A block is named after one of its units, so its first one does not overflow.
+        order < self.count && block << order >= self.start && block < self.end >> order
     }
 
     #[inline(always)]
     fn is_free(&self, words: &[u64], order: usize, block: usize) -> bool {
         let at = self.order(order);
-        let index = block.wrapping_sub(at.first);
-        index < at.blocks && bit(words, at.free, index)
+        at.free.has(words, block.wrapping_sub(at.first))
     }
 
     #[inline(always)]
     fn is_split(&self, words: &[u64], order: usize, block: usize) -> bool {
         let at = self.order(order);
         let index = block.wrapping_sub(at.first);
-        order != 0 && index < at.blocks && bit(words, at.split, index)
+        order != 0 && index < at.free.len && bit(words, at.split, index)
     }
 
     #[inline(always)]
@@ -258,18 +259,7 @@ impl BuddyMap {
     #[inline(always)]
     fn set_free(&mut self, words: &mut [u64], order: usize, block: usize) {
         let at = self.order(order);
-        let (mut index, mut level, mut blocks) = (block.wrapping_sub(at.first), at.free, at.blocks);
-        loop {
-            let Some(word) = words.get_mut(level + index / WORD) else { return };
-            let before = *word;
-            *word |= 1 << (index % WORD);
-            if before != 0 || blocks <= WORD {
-                break;
-            }
-            blocks = blocks.div_ceil(WORD);
-            level += blocks;
-            index /= WORD;
-        }
+        at.free.insert(words, block.wrapping_sub(at.first));
         self.orders |= 1 << order;
     }
 
@@ -277,67 +267,16 @@ impl BuddyMap {
     #[inline(always)]
     fn clear_free(&mut self, words: &mut [u64], order: usize, block: usize) {
         let at = self.order(order);
-        let (mut index, mut level, mut blocks) = (block.wrapping_sub(at.first), at.free, at.blocks);
-        loop {
-            let Some(word) = words.get_mut(level + index / WORD) else { return };
-            *word &= !(1 << (index % WORD));
-            if *word != 0 {
-                return;
-            }
-            if blocks <= WORD {
-                break;
-            }
-            blocks = blocks.div_ceil(WORD);
-            level += blocks;
-            index /= WORD;
+        if at.free.remove(words, block.wrapping_sub(at.first)) {
+            self.orders &= !(1 << order);
         }
-        self.orders &= !(1 << order);
     }
 }
 
 /// Returns the order of the greatest block that starts at a unit and has at most `length` units.
+#[inline(always)]
 fn order_at(unit: usize, length: usize) -> usize {
     (unit.trailing_zeros() as usize).min(length.ilog2() as usize)
-}
-
-/// Returns the words of the free bits of `blocks` blocks, with their summaries.
-const fn free_words(blocks: usize) -> usize {
-    let (mut words, mut level) = (0, blocks);
-    loop {
-        level = level.div_ceil(WORD);
-        words += level;
-        if level <= 1 {
-            return words;
-        }
-    }
-}
-
-/// Returns a bit of the words from `at` on.
-#[inline(always)]
-fn bit(words: &[u64], at: usize, index: usize) -> bool {
-    words.get(at + index / WORD).is_some_and(|word| word >> (index % WORD) & 1 != 0)
-}
-
-/// Returns the index of the lowest free block of an order.
-#[inline(always)]
-fn lowest(words: &[u64], order: Order) -> Option<usize> {
-    let mut levels = [0; HEIGHTS];
-    let (mut height, mut level, mut blocks) = (0, order.free, order.blocks);
-    for slot in &mut levels {
-        *slot = level;
-        if blocks <= WORD {
-            break;
-        }
-        blocks = blocks.div_ceil(WORD);
-        level += blocks;
-        height += 1;
-    }
-    let mut index = 0;
-    for &level in levels.get(..=height)?.iter().rev() {
-        let word = words.get(level + index)?;
-        index = index * WORD + word.trailing_zeros() as usize;
-    }
-    Some(index)
 }
 
 #[cfg(test)]

@@ -59,7 +59,7 @@ unsafe impl Sync for Arena {}
 
 /// An exclusive heap of blocks of powers of two bytes, from `MIN` on, in up to `REGIONS` regions.
 ///
-/// Each region that may come costs 2 KiB in the value. One that grows by the regions of a source wants 16 or more, because such
+/// Each region that may come costs 2.5 KiB in the value. One that grows by the regions of a source wants 16 or more, because such
 /// regions begin small.
 ///
 /// # Examples

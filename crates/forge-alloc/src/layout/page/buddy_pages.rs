@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   memory   |     region A      |   hole   |    region B    |
-//!   words    | bits of A | bits of B |      unused           |       three bits a page
+//!   words    | bits of A | bits of B |      unused           |       a bit a page, and a fifth more for the search
 //! ```
 //!
 //! # Invariants
@@ -14,9 +14,9 @@
 //!
 //! | | |
 //! |---|---|
-//! | a run of `n`, aligned or not, and back | O(log^2 pages) for each zone that is looked at |
-//! | a given run | O(log^2 pages) |
-//! | one more region | O(log^2 pages) |
+//! | up to 32 pages, and back | O(log pages) for each zone that is looked at |
+//! | a run of `n`, aligned or not, and back; a given run | O(log^2 pages + n / 64), the first for each zone |
+//! | one more region | O(log^2 pages + pages / 64) |
 //!
 //! # Design
 //!
@@ -33,11 +33,11 @@ use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, PageAllocator};
 use super::addresses::{align_in_pages, whole_pages};
 use super::spans::DEFAULT_SPANS;
 use crate::raw::bitmap::BitStorage;
-use crate::raw::buddy::BuddyMap;
+use crate::raw::buddy::chunks::ChunkMap;
 
 /// One region.
 struct Zone {
-    map: BuddyMap,
+    map: ChunkMap,
     /// The offset of its first word.
     at: usize,
 }
@@ -45,7 +45,7 @@ struct Zone {
 /// Returns the words that a [`BuddyPageAllocator`] needs for a region of `pages` pages.
 #[must_use]
 pub const fn buddy_words(pages: usize) -> usize {
-    BuddyMap::most_words(pages)
+    ChunkMap::most_words(pages)
 }
 
 /// An allocator of pages of `PAGE_SIZE` bytes by the buddy system, over bits in `S`, in up to `REGIONS` regions.
@@ -94,7 +94,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
         if self.zones.iter().flatten().any(|zone| zone.map.overlaps(start, end)) {
             return Err(HeapError::MemoryOverlap);
         }
-        let (map, words) = BuddyMap::over(start, end);
+        let (map, words) = ChunkMap::over(start, end);
         let slot = self.zones.iter_mut().find(|slot| slot.is_none()).ok_or(HeapError::NoMemory)?;
         let at = self.next;
         let place = self.words.words_mut().get_mut(at..).and_then(|rest| rest.get_mut(..words));
@@ -106,7 +106,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
         Ok(())
     }
 
-    /// Takes `num_pages` pages from the address `pos` back. O(log^2 pages).
+    /// Takes `num_pages` pages from the address `pos` back. O(log^2 pages + n / 64).
     ///
     /// # Errors
     ///
@@ -123,7 +123,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
     }
 
     /// Returns the zone that holds `count` pages from `page` on, with its words.
-    fn zone_of(&mut self, page: usize, count: usize) -> Option<(&mut BuddyMap, &mut [u64])> {
+    fn zone_of(&mut self, page: usize, count: usize) -> Option<(&mut ChunkMap, &mut [u64])> {
         let zone = self.zones.iter_mut().flatten().find(|zone| zone.map.holds(page, count))?;
         Some((&mut zone.map, self.words.words_mut().get_mut(zone.at..)?))
     }

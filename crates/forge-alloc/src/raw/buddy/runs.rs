@@ -12,6 +12,7 @@
 use super::{BuddyMap, order_at};
 
 /// Passes the unit and the order of each block of a run to `visit`, as long as that returns `true`, and returns whether it always did.
+#[inline(always)]
 fn all_blocks(unit: usize, count: usize, mut visit: impl FnMut(usize, usize) -> bool) -> bool {
     let (mut unit, mut count) = (unit, count);
     while count != 0 {
@@ -26,17 +27,6 @@ fn all_blocks(unit: usize, count: usize, mut visit: impl FnMut(usize, usize) -> 
 }
 
 impl BuddyMap {
-    /// Returns whether all of `count` units from `unit` on are in the range.
-    pub(crate) fn holds(&self, unit: usize, count: usize) -> bool {
-        let before = unit.wrapping_sub(self.start);
-        before < self.units() && count <= self.units() - before
-    }
-
-    /// Returns whether a unit from `start` up to `end` is in the range.
-    pub(crate) fn overlaps(&self, start: usize, end: usize) -> bool {
-        self.start < end && start < self.end
-    }
-
     /// Takes `count` units whose first is a multiple of `align`, a power of two. Both are at least 1.
     pub(crate) fn take_run(&mut self, words: &mut [u64], count: usize, align: usize) -> Option<usize> {
         let size = count.checked_next_power_of_two()?.max(align);
@@ -84,7 +74,21 @@ impl BuddyMap {
     }
 
     /// Frees `count` units from `unit` on, all in the range, if none of them is free, and returns whether that was so.
+    #[inline]
     pub(crate) fn give_run(&mut self, words: &mut [u64], unit: usize, count: usize) -> bool {
+        // What was taken by one request is given back in the blocks that it left.
+        if !all_blocks(unit, count, |unit, order| self.is_allocated(words, unit, order)) {
+            return self.give_others(words, unit, count);
+        }
+        all_blocks(unit, count, |unit, order| {
+            self.give(words, unit, order);
+            true
+        })
+    }
+
+    /// Does as [`give_run`](Self::give_run) for units that were taken in other blocks than those of the run.
+    #[inline(never)]
+    fn give_others(&mut self, words: &mut [u64], unit: usize, count: usize) -> bool {
         if !all_blocks(unit, count, |unit, order| self.is_taken(words, unit, order)) {
             return false;
         }
