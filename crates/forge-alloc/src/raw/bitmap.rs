@@ -14,7 +14,7 @@
 //! # Invariants
 //!
 //! - (I1) A unit is free exactly if its bit is set in level 0, in `front_bits` for the word `front`, or in `late_bits` for the
-//!   word `late`; it is set in only one of them.
+//!   word `late`. What is set in `front_bits` is set nowhere else; unless they are 0, `late_bits` have all bits of their word.
 //! - (I2) While `front_bits` is not 0, every word of level 0 up to `front` is 0, and `late` is above it if `late_bits` is not 0.
 //! - (I3) A bit of a level above 0 is set exactly if the word with its number, in the level below, is all ones.
 //! - (I4) A lane of height 0 is at least the reach of its word, and one of a greater height at least as great as each of the
@@ -37,7 +37,8 @@
 //!
 //! *The front word* is taken out of the bitmap. Frees and requests of single units below everything else that is free then
 //! touch two fields and no memory, and that is where ordered allocation works: what was freed last below the frontier is
-//! the lowest. The *late word* gathers frees above the front, so that the tree hears of a word and not of each of its units.
+//! the lowest. What it has is not in the counter of free units, which each of them would have to wait for. The *late word*
+//! gathers frees above the front, so that the tree hears of a word and not of each of its units.
 //!
 //! *Reach* says for every length whether a word is worth a look, and it crosses a word's end because every run of up to 64
 //! units lies in two words. Eight are compared at a time in one register (Lamport, "Multiple byte processing with full-word
@@ -74,6 +75,7 @@ pub(crate) struct RunMap<S> {
     front_bits: u64,
     late: usize,
     late_bits: u64,
+    /// The number of free units that are not in the front word.
     free: usize,
 }
 
@@ -97,7 +99,7 @@ impl<S: BitStorage> RunMap<S> {
     /// Returns how many units are free. O(1).
     #[inline(always)]
     pub(crate) fn free(&self) -> usize {
-        self.free
+        self.free + self.front_bits.count_ones() as usize
     }
 
     /// Returns the word below which every word of level 0 is 0.
@@ -114,7 +116,6 @@ impl<S: BitStorage> RunMap<S> {
         }
         let unit = self.front * WORD + self.front_bits.trailing_zeros() as usize;
         self.front_bits &= self.front_bits - 1;
-        self.free -= 1;
         Some(unit)
     }
 
@@ -130,44 +131,57 @@ impl<S: BitStorage> RunMap<S> {
         self.front = word;
         self.front_bits = self.word(0, word);
         self.take_bits(0, word, self.front_bits);
+        self.free -= self.front_bits.count_ones() as usize;
         self.bounds_mut(0).raise(Wanted::ONE, word + 1);
         Some(())
     }
 
-    /// Frees one unit below the capacity, and returns whether it was taken. O(1) below everything free, else O(log n).
+    /// Frees one unit below the capacity if its word is or becomes the front word, or is the late one, and returns whether it was
+    /// taken. O(1).
     #[inline(always)]
-    pub(crate) fn give_one(&mut self, unit: usize) -> bool {
+    pub(crate) fn give_here(&mut self, unit: usize) -> Option<bool> {
         let (word, bit) = (unit / WORD, 1 << (unit % WORD));
-        if word < self.bound() && self.front_bits == 0 {
-            self.front = word;
-            self.front_bits = bit;
-            self.free += 1;
-            return true;
+        if self.front_bits == 0 {
+            if word < self.bound() {
+                (self.front, self.front_bits) = (word, bit);
+                return Some(true);
+            }
+        } else if word == self.front {
+            let taken = self.front_bits & bit == 0;
+            self.front_bits |= bit;
+            return Some(taken);
         }
-        self.give_beside(word, bit)
+        if word != self.late || self.late_bits == 0 {
+            return None;
+        }
+        let taken = self.late_bits & bit == 0;
+        self.late_bits |= bit;
+        self.free += usize::from(taken);
+        Some(taken)
     }
 
-    /// Frees one unit that the front word does not take.
-    #[inline(never)]
-    fn give_beside(&mut self, word: usize, bit: u64) -> bool {
-        if self.front_bits != 0 && word == self.front {
-            if self.front_bits & bit != 0 {
-                return false;
-            }
-            self.front_bits |= bit;
-        } else if self.front_bits != 0 && word < self.front {
-            self.store_front();
-            (self.front, self.front_bits) = (word, bit);
-        } else {
-            if word != self.late || self.late_bits == 0 {
-                self.move_late(word);
-            }
-            if (self.word(0, word) | self.late_bits) & bit != 0 {
-                return false;
-            }
-            self.late_bits |= bit;
+    /// Frees one unit below the capacity, and returns whether it was taken. O(1) below everything free, else O(log n).
+    #[inline]
+    pub(crate) fn give_one(&mut self, unit: usize) -> bool {
+        let (word, bit) = (unit / WORD, 1 << (unit % WORD));
+        if let Some(taken) = self.give_here(unit) {
+            return taken;
         }
-        self.free += 1;
+        if self.front_bits != 0 && word < self.front {
+            return self.move_front(word, bit);
+        }
+        self.move_late(word);
+        let taken = self.late_bits & bit == 0;
+        self.late_bits |= bit;
+        self.free += usize::from(taken);
+        taken
+    }
+
+    /// Makes a word below the front, in which nothing is free, the front word.
+    #[inline(never)]
+    fn move_front(&mut self, word: usize, bits: u64) -> bool {
+        self.store_front();
+        (self.front, self.front_bits) = (word, bits);
         true
     }
 
@@ -175,7 +189,7 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(never)]
     fn move_late(&mut self, word: usize) {
         self.store_late();
-        self.late = word;
+        (self.late, self.late_bits) = (word, self.word(0, word));
         self.bounds_mut(0).lower_any(word);
     }
 
@@ -192,6 +206,7 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(never)]
     fn store_front(&mut self) {
         let bits = core::mem::take(&mut self.front_bits);
+        self.free += bits.count_ones() as usize;
         self.give_bits(0, self.front, bits);
     }
 
@@ -199,7 +214,7 @@ impl<S: BitStorage> RunMap<S> {
     #[inline(never)]
     fn store_late(&mut self) {
         let bits = core::mem::take(&mut self.late_bits);
-        self.give_bits(0, self.late, bits);
+        self.give_bits(0, self.late, bits & !self.word(0, self.late));
     }
 
     /// Returns whether a unit below the capacity is free. O(1).
@@ -274,6 +289,9 @@ impl<S: BitStorage> RunMap<S> {
         shift: usize,
     ) -> Option<usize> {
         self.settle();
+        if count > self.free {
+            return None;
+        }
         let wanted = Wanted { count, align, shift };
         if count <= LONGEST && align <= WORD && from == 0 {
             if let Some(first) = self.take_at_spot(wanted) {

@@ -150,9 +150,6 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BitmapPageAllo
     #[inline(never)]
     fn alloc_run(&mut self, num_pages: usize, align: usize) -> AllocResult<usize> {
         let align = align_in_pages::<PAGE_SIZE>(align)?;
-        if num_pages > self.pages.available() {
-            return Err(HeapError::NoMemory);
-        }
         if num_pages == 0 {
             return Err(HeapError::InvalidParam);
         }

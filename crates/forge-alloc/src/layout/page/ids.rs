@@ -161,9 +161,7 @@ impl<O: IdOrder, S: BitStorage, const RANGES: usize> IdAllocator for BitmapIdAll
         if !align_pow2.is_power_of_two() || count == 0 {
             return Err(HeapError::InvalidParam);
         }
-        let id = if count > self.ids.available() {
-            None
-        } else if O::ROUND_ROBIN {
+        let id = if O::ROUND_ROBIN {
             self.take_next(count, align_pow2)
         } else if count == 1 && align_pow2 == 1 {
             self.ids.take_lowest()

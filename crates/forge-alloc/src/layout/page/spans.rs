@@ -259,6 +259,18 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
     /// Frees `count` numbers from `start` on if all of them are taken, and returns whether they were.
     #[inline(always)]
     pub(super) fn give(&mut self, start: usize, count: usize) -> bool {
+        if count == 1 {
+            if let Some(first) = self.spans.first().filter(|first| first.holds(start, 1)) {
+                if let Some(given) = self.map.give_here(start.wrapping_sub(first.shift)) {
+                    return given;
+                }
+            }
+        }
+        self.give_run(start, count)
+    }
+
+    #[inline(never)]
+    fn give_run(&mut self, start: usize, count: usize) -> bool {
         self.unit(start, count).is_some_and(|unit| self.map.give(unit, count))
     }
 

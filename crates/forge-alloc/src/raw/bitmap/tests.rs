@@ -62,14 +62,17 @@ impl<S: BitStorage> RunMap<S> {
         let lowest = (0..words).find(|word| self.word(0, *word) != 0).unwrap_or(words);
         assert!(self.bound() <= lowest, "(I5)");
         assert!(
-            self.late_bits == 0 || self.bound() <= self.late && self.word(0, self.late) & self.late_bits == 0
+            self.late_bits == 0
+                || self.bound() <= self.late && self.word(0, self.late) & !self.late_bits == 0
         );
         if self.front_bits != 0 {
             assert!(self.front < lowest, "(I2)");
             assert!(self.late_bits == 0 || self.front < self.late, "(I2)");
         }
         let free = (0..words).map(|word| self.word(0, word).count_ones() as usize).sum::<usize>();
-        assert_eq!(self.free, free + (self.front_bits.count_ones() + self.late_bits.count_ones()) as usize);
+        let late = self.late_bits & !self.word(0, self.late);
+        assert_eq!(self.free, free + late.count_ones() as usize);
+        assert_eq!(self.free(), self.free + self.front_bits.count_ones() as usize);
     }
 }
 
