@@ -177,7 +177,7 @@ mod pages {
         let memory = Box::into_raw(Box::new(Memory([0; PAGE * PAGES])));
         let mut pages = BitmapPageAllocator::new();
         // SAFETY: the memory is the allocator's alone until the cache is gone.
-        unsafe { pages.init(memory.expose_provenance(), PAGE * PAGES) };
+        unsafe { pages.init((&raw mut (*memory).0).expose_provenance(), PAGE * PAGES) };
         // By reference: the provider lies in the first slab, and this one is larger than half of it.
         let owned = Box::into_raw(Box::new(Pages(Mutex::new(pages))));
         // SAFETY: it ends after the cache.
