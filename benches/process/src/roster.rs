@@ -17,7 +17,7 @@ pub struct Contestant {
 /// What others are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The allocator of this workspace.
+    /// A profile of the allocator of this workspace.
     Ours,
     /// Another one: the best of these is what ours is compared with.
     Peer,
@@ -25,11 +25,12 @@ pub enum Side {
     Limit,
 }
 
-/// Everyone, ours first.
+/// Everyone, first the one of ours that is compared with the peers.
 ///
 /// ferroc is missing because it needs an unstable compiler.
-pub const ROSTER: [Contestant; 10] = [
+pub const ROSTER: [Contestant; 11] = [
     Contestant { name: "forge", side: Side::Ours, feature: None },
+    Contestant { name: "hardened", side: Side::Ours, feature: None },
     Contestant { name: "floor", side: Side::Limit, feature: None },
     Contestant { name: "system", side: Side::Peer, feature: None },
     Contestant { name: "mimalloc2", side: Side::Peer, feature: Some("contestants-mimalloc2") },

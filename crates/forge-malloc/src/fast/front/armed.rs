@@ -171,9 +171,28 @@ impl Slot {
             if self.tail() != tail(key, self.address, self.size.wrapping_sub(layout.size()), layout.align()) {
                 self.blame(key);
             }
-            if !is_zero(self.at(layout.size()), self.size - TAIL - layout.size()) {
+            if !self.gap_is_zero(layout.size()) {
                 misuse(Misuse::Overflow);
             }
+        }
+    }
+
+    /// Returns whether the bytes between a block of `size` bytes and the tail are zero.
+    ///
+    /// # Safety
+    ///
+    /// As for [`check`](Self::check), and block and tail fit.
+    #[inline(always)]
+    unsafe fn gap_is_zero(self, size: usize) -> bool {
+        let gap = self.size - TAIL - size;
+        // SAFETY: the caller's promise; a slot has at least two words.
+        unsafe {
+            if gap > size_of::<u64>() {
+                return is_zero(self.at(size), gap);
+            }
+            // The last bytes of the word before the tail, which has others of the block in front of them.
+            let word = u64::from_le(self.at(self.size - TAIL - size_of::<u64>()).cast::<u64>().read());
+            gap == 0 || word >> (64 - 8 * gap) == 0
         }
     }
 
@@ -354,16 +373,26 @@ impl<P: Profile, O: Os> Heap<P, O> {
     #[inline(always)]
     fn armed_slot(&self, address: usize, layout: Layout) -> Option<(Class, Slot)> {
         let class = self.class_at(address)?;
+        // That of the layout, which may be a constant.
+        let Some(expected) = class_of(layout).filter(|&expected| expected == class) else {
+            return self.blame_layout(class, address);
+        };
+        let slot = Slot { address, size: expected.shape::<P>().size };
+        // SAFETY: the address lies in a span of the class.
+        unsafe { slot.check(self.key(), layout) };
+        Some((expected, slot))
+    }
+
+    /// Ends the process because what lies at an address in a span of the class has not the class of its layout.
+    #[cold]
+    #[inline(never)]
+    fn blame_layout(&self, class: Class, address: usize) -> ! {
         let slot = Slot { address, size: class.shape::<P>().size };
         // SAFETY: the address lies in a span of the class.
         unsafe {
-            if class_of(layout) != Some(class) {
-                slot.check_live();
-                slot.blame(self.key());
-            }
-            slot.check(self.key(), layout);
+            slot.check_live();
+            slot.blame(self.key())
         }
-        Some((class, slot))
     }
 
     /// Returns the layout of the armed block that starts at an address, in a span or guarded; none if it lies in no span and is none. Ends
