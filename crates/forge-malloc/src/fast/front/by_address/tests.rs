@@ -15,9 +15,12 @@ fn layout(size: usize, align: usize) -> Layout {
 fn a_block_is_found_by_its_address_whatever_its_layout() {
     let heap = Heap::<Fast, _>::new(SimOs::new(4 << 10));
     let (cache, closed) = (ThreadCache::new(), ThreadCache::closed());
-    let sizes = [1, 16, 17, 100, 4096, 40_000, 1 << 20, (1 << 20) + 1, 3 << 20];
+    let sizes: &[usize] = match cfg!(miri) {
+        true => &[1, 100, (1 << 20) + 1],
+        false => &[1, 16, 17, 100, 4096, 40_000, 1 << 20, (1 << 20) + 1, 3 << 20],
+    };
     let mut blocks = Vec::new();
-    for size in sizes {
+    for &size in sizes {
         for align in [1, 16, 4096, 32 << 10, 64 << 10] {
             // SAFETY: both caches go to this heap.
             let block = unsafe { cache.allocate(&heap, layout(size, align)) };
@@ -70,7 +73,11 @@ fn a_moved_block_keeps_its_bytes_and_stays_where_it_is_well_used() {
         let mut block = cache.allocate(&heap, layout(1, 16));
         let mut size = 1;
         block.write(7);
-        for new in [30, 31, 32, 17, 5000, 2501, 5, 60_000, 2 << 20, 1_500_000, 5 << 20, 100, 1] {
+        let sizes: &[usize] = match cfg!(miri) {
+            true => &[30, 31, 17, 5000, 2501, 2 << 20, 1],
+            false => &[30, 31, 32, 17, 5000, 2501, 5, 60_000, 2 << 20, 1_500_000, 5 << 20, 100, 1],
+        };
+        for &new in sizes {
             let usable = heap.usable_size(block).unwrap();
             let moved = cache.move_to(&heap, block, layout(new, 16));
             assert_eq!(moved.addr() % 16, 0);
