@@ -16,16 +16,16 @@ macro_rules! const_unless_loom {
 /// Makes an array of values that are each made by the expression.
 #[cfg(not(loom))]
 macro_rules! array_of {
-    ($value:expr) => {
-        [const { $value }; _]
+    ($value:expr; $len:expr) => {
+        [const { $value }; $len]
     };
 }
 
 /// Makes an array of values that are each made by the expression.
 #[cfg(loom)]
 macro_rules! array_of {
-    ($value:expr) => {
-        core::array::from_fn(|_| $value)
+    ($value:expr; $len:expr) => {
+        core::array::from_fn::<_, { $len }, _>(|_| $value)
     };
 }
 

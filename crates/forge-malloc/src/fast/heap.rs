@@ -63,7 +63,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         /// Returns an empty heap over an operating system. O(classes).
         pub fn new(os: O) -> Self {
             Self {
-                shelves: array_of!(CachePadded::new(Shelf::new())),
+                shelves: array_of!(CachePadded::new(Shelf::new()); CLASSES),
                 batches: Batches::new(),
                 units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }),
                 huge: Huge::new(os, P::RETAINED_HUGE_BYTES),

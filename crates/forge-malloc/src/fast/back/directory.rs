@@ -56,7 +56,7 @@ impl Directory {
     const_unless_loom! {
         /// Returns a directory without a leaf.
         pub(crate) fn new() -> Self {
-            Self { leaves: array_of!(AtomicPtr::new(ptr::null_mut())) }
+            Self { leaves: array_of!(AtomicPtr::new(ptr::null_mut()); LEAVES) }
         }
     }
 

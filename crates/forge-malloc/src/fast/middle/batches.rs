@@ -131,7 +131,7 @@ impl Batches {
     const_unless_loom! {
         /// Returns no batches.
         pub(crate) fn new() -> Self {
-            Self { chunks: array_of!(AtomicPtr::new(ptr::null_mut())), made: AtomicU32::new(0), unused: Stack::new() }
+            Self { chunks: array_of!(AtomicPtr::new(ptr::null_mut()); CHUNKS), made: AtomicU32::new(0), unused: Stack::new() }
         }
     }
 
