@@ -2,6 +2,7 @@
 //!
 //! | cfg | meaning |
 //! |---|---|
+//! | `exported` | the functions have the names of C, except in unit tests; the fuzz target has the same sources and not this |
 //! | `initial_exec` | the loader gives every thread a word at a fixed distance from its thread pointer: `src/word/initial_exec.rs` |
 //! | `no_unwinder` | exceptions meet only frames that have nothing to clean up, as they are in optimised code: `src/no_unwinding.rs` |
 //!
@@ -20,7 +21,8 @@ use std::env::var;
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rustc-check-cfg=cfg(initial_exec, no_unwinder)");
+    println!("cargo::rustc-check-cfg=cfg(exported, initial_exec, no_unwinder)");
+    println!("cargo::rustc-cfg=exported");
     let target = |key: &str| var(key).unwrap_or_default();
     // The tests of whole programs run where they are built.
     println!("cargo::rustc-env=FORGE_TARGET={}", target("TARGET"));

@@ -37,7 +37,7 @@ use core::ptr;
 
 use forge_os::{OsError, page_size, posix};
 
-use crate::process::{Cache, HEAP, if_attached, with_cache};
+use super::process::{Cache, HEAP, if_attached, with_cache};
 
 /// The alignment of every block: that of the largest type of C.
 pub(crate) const MIN_ALIGN: usize = 16;
@@ -134,15 +134,15 @@ unsafe extern "C" fn deallocate_elsewhere(block: *mut c_void) {
 }
 
 /// Returns a block of at least `size` bytes, or null and `ENOMEM`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn malloc(size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
     let block = at_hand(size);
     if block.is_null() { allocate_or_fail(size, MIN_ALIGN) } else { block }
 }
 
 /// Returns a block of `count * size` bytes of 0, or null and `ENOMEM`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(size) else { return fail(NO_MEMORY) };
     let Ok(layout) = Layout::from_size_align(bytes.max(1), MIN_ALIGN) else { return fail(NO_MEMORY) };
     // SAFETY: every request goes to the heap of the process.
@@ -155,8 +155,8 @@ extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
 /// # Safety
 ///
 /// As [`deallocate`], unless null and `ENOMEM` are the result.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
     if block.is_null() {
         return malloc(size);
     }
@@ -176,8 +176,8 @@ unsafe extern "C" fn realloc(block: *mut c_void, size: usize) -> *mut c_void {
 /// # Safety
 ///
 /// As [`realloc`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize) -> *mut c_void {
     match count.checked_mul(size) {
         // SAFETY: the caller's promise.
         Some(bytes) => unsafe { realloc(block, bytes) },
@@ -190,8 +190,8 @@ unsafe extern "C" fn reallocarray(block: *mut c_void, count: usize, size: usize)
 /// # Safety
 ///
 /// As [`deallocate`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn free(block: *mut c_void) {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free(block: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };
 }
@@ -201,8 +201,8 @@ unsafe extern "C" fn free(block: *mut c_void) {
 /// # Safety
 ///
 /// As [`deallocate`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn cfree(block: *mut c_void) {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };
 }
@@ -212,8 +212,8 @@ unsafe extern "C" fn cfree(block: *mut c_void) {
 /// # Safety
 ///
 /// As [`deallocate`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };
 }
@@ -223,22 +223,22 @@ unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
 /// # Safety
 ///
 /// As [`deallocate`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };
 }
 
 /// Returns a block of at least `size` bytes at a multiple of `align`; null and `EINVAL` if that is no power of two, or null and
 /// `ENOMEM`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn memalign(align: usize, size: usize) -> *mut c_void {
     if align.is_power_of_two() { allocate_or_fail(size, align.max(MIN_ALIGN)) } else { fail(INVALID) }
 }
 
 /// Returns a block, as [`memalign`].
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
     memalign(align, size)
 }
 
@@ -247,8 +247,8 @@ extern "C" fn aligned_alloc(align: usize, size: usize) -> *mut c_void {
 /// # Safety
 ///
 /// `place` is valid for writing a pointer.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int {
     if !align.is_power_of_two() || align < size_of::<*mut c_void>() {
         return INVALID;
     }
@@ -262,14 +262,14 @@ unsafe extern "C" fn posix_memalign(place: *mut *mut c_void, align: usize, size:
 }
 
 /// Returns a block at a page, or null and `ENOMEM`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn valloc(size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn valloc(size: usize) -> *mut c_void {
     allocate_or_fail(size, page_size())
 }
 
 /// Returns a block of whole pages at a page, or null and `ENOMEM`.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn pvalloc(size: usize) -> *mut c_void {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn pvalloc(size: usize) -> *mut c_void {
     match size.max(1).checked_next_multiple_of(page_size()) {
         Some(bytes) => allocate_or_fail(bytes, page_size()),
         None => fail(NO_MEMORY),
@@ -277,14 +277,14 @@ extern "C" fn pvalloc(size: usize) -> *mut c_void {
 }
 
 /// Returns how many bytes of a block may be used; 0 for null.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn malloc_usable_size(block: *mut c_void) -> usize {
     HEAP.usable_size(block.cast()).unwrap_or(0)
 }
 
 /// Gives what is free back to the system, and returns 1 if it took memory. The padding of glibc's heap top means nothing here.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn malloc_trim(_padding: usize) -> c_int {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn malloc_trim(_padding: usize) -> c_int {
     let before = HEAP.stats();
     give_back();
     let after = HEAP.stats();
@@ -292,8 +292,8 @@ extern "C" fn malloc_trim(_padding: usize) -> c_int {
 }
 
 /// Takes the hints of glibc's manual and heeds none of them; returns 0 for what is no hint.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn mallopt(parameter: c_int, _value: c_int) -> c_int {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn mallopt(parameter: c_int, _value: c_int) -> c_int {
     /// `M_MXFAST`, `M_TRIM_THRESHOLD`, `M_TOP_PAD`, `M_MMAP_THRESHOLD`, `M_MMAP_MAX`, `M_ARENA_TEST`, `M_ARENA_MAX`.
     const HINTS: [c_int; 7] = [1, -1, -2, -3, -4, -7, -8];
     c_int::from(HINTS.contains(&parameter))
@@ -302,22 +302,22 @@ extern "C" fn mallopt(parameter: c_int, _value: c_int) -> c_int {
 /// `struct mallinfo2` and, with `int`, `struct mallinfo`.
 #[repr(C)]
 #[derive(Debug, Default)]
-struct Info<T> {
-    arena: T,
-    ordblks: T,
-    smblks: T,
-    hblks: T,
-    hblkhd: T,
-    usmblks: T,
-    fsmblks: T,
-    uordblks: T,
-    fordblks: T,
-    keepcost: T,
+pub(crate) struct Info<T> {
+    pub(crate) arena: T,
+    pub(crate) ordblks: T,
+    pub(crate) smblks: T,
+    pub(crate) hblks: T,
+    pub(crate) hblkhd: T,
+    pub(crate) usmblks: T,
+    pub(crate) fsmblks: T,
+    pub(crate) uordblks: T,
+    pub(crate) fordblks: T,
+    pub(crate) keepcost: T,
 }
 
 /// Returns how much memory there is: mapped, at its peak, in use, free, and ready to go back.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn mallinfo2() -> Info<usize> {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn mallinfo2() -> Info<usize> {
     let stats = HEAP.stats();
     Info {
         arena: stats.mapped,
@@ -330,8 +330,8 @@ extern "C" fn mallinfo2() -> Info<usize> {
 }
 
 /// Returns what [`mallinfo2`] does, where it fits into an `int`, and the largest `int` where not.
-#[cfg_attr(not(test), unsafe(no_mangle))]
-extern "C" fn mallinfo() -> Info<c_int> {
+#[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
+pub(crate) extern "C" fn mallinfo() -> Info<c_int> {
     let narrow = |bytes: usize| c_int::try_from(bytes).unwrap_or(c_int::MAX);
     let info = mallinfo2();
     Info {
@@ -348,8 +348,8 @@ extern "C" fn mallinfo() -> Info<c_int> {
 macro_rules! also {
     ($($name:literal = $alias:ident($($argument:ident: $kind:ty),*) -> $result:ty => $function:ident;)*) => {
         $(
-            #[cfg_attr(not(test), unsafe(export_name = $name))]
-            #[cfg_attr(test, allow(dead_code))]
+            #[cfg_attr(all(exported, not(test)), unsafe(export_name = $name))]
+            #[cfg_attr(not(all(exported, not(test))), allow(dead_code))]
             unsafe extern "C" fn $alias($($argument: $kind),*) -> $result {
                 #[allow(unused_unsafe, reason = "some of the functions are safe")]
                 // SAFETY: the promise of the function is the caller's.
@@ -371,5 +371,6 @@ also! {
     "__posix_memalign" = libc_posix_memalign(place: *mut *mut c_void, align: usize, size: usize) -> c_int => posix_memalign;
 }
 
-#[cfg(test)]
+#[cfg(all(test, exported))]
+#[path = "c/tests.rs"]
 mod tests;

@@ -21,7 +21,7 @@ use core::{mem, ptr};
 
 use forge_os::posix;
 
-use crate::c::{MIN_ALIGN, allocate, at_hand, deallocate};
+use super::c::{MIN_ALIGN, allocate, at_hand, deallocate};
 
 /// `std::get_new_handler()`.
 const GET_HANDLER: &CStr = c"_ZSt15get_new_handlerv";
@@ -71,8 +71,8 @@ fn throw() -> ! {
 macro_rules! operators {
     ($($wide:literal, $narrow:literal: $function:ident($($argument:ident: $kind:ty),*) $(-> $result:ty)? $body:block)*) => {
         $(
-            #[cfg_attr(all(not(test), target_pointer_width = "64"), unsafe(export_name = $wide))]
-            #[cfg_attr(all(not(test), target_pointer_width = "32"), unsafe(export_name = $narrow))]
+            #[cfg_attr(all(exported, not(test), target_pointer_width = "64"), unsafe(export_name = $wide))]
+            #[cfg_attr(all(exported, not(test), target_pointer_width = "32"), unsafe(export_name = $narrow))]
             unsafe extern "C-unwind" fn $function($($argument: $kind),*) $(-> $result)? $body
         )*
     };
@@ -131,5 +131,6 @@ deletes! {
     delete_array_aligned_nothrow(_align: usize, _tag: *const c_void);
 }
 
-#[cfg(test)]
+#[cfg(all(test, exported))]
+#[path = "cxx/tests.rs"]
 mod tests;

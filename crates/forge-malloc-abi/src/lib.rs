@@ -25,7 +25,8 @@
 //! *Standard library.* It is linked for the yielding of a waiting thread and for unwinding, and nothing here allocates through it. Unwinding is
 //! needed: `operator new` throws what the C++ library throws, through frames of this object.
 //!
-//! *Names.* In its own unit tests the functions keep their Rust names, so that the test program keeps the allocator of the system.
+//! *Names.* In its own unit tests the functions keep their Rust names, so that the test program keeps the allocator of the system, and
+//! so they do in the fuzz target, which includes the sources.
 #![no_std]
 
 extern crate std;

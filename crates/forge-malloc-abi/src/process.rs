@@ -35,7 +35,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use forge_malloc::fast::{Fast, Heap, ThreadCache};
 use forge_os::{ExitHook, Native, on_thread_exit, posix};
 
-use crate::word;
+use super::word;
 
 /// The cache of one thread.
 pub(crate) type Cache = ThreadCache<Fast>;
@@ -154,5 +154,6 @@ static CONSTRUCTOR: extern "C" fn() = {
     construct
 };
 
-#[cfg(test)]
+#[cfg(all(test, exported))]
+#[path = "process/tests.rs"]
 mod tests;

@@ -11,5 +11,6 @@ mod place;
 
 pub(crate) use place::{get, set};
 
-#[cfg(test)]
+#[cfg(all(test, exported))]
+#[path = "word/tests.rs"]
 mod tests;
