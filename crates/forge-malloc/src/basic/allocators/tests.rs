@@ -156,9 +156,15 @@ fn every_alignment_is_honoured() {
     }
 }
 
+/// The interpreter ends when it is asked for more than there is.
+#[cfg(miri)]
+type Refusing = Pages;
+#[cfg(not(miri))]
+type Refusing = MmapHeapGrower;
+
 #[test]
 fn impossible_requests_are_null_and_change_nothing() {
-    let heap = GenericAllocator::<MmapHeapGrower>::new();
+    let heap = GenericAllocator::<Refusing>::new();
     for (size, align) in [
         (isize::MAX as usize, 1),
         (isize::MAX as usize - 15, 16),
@@ -315,10 +321,12 @@ fn pages_of_a_large_free_block_go_back_to_the_kernel() {
 
 #[test]
 fn it_keeps_the_contract_of_an_allocator() {
-    assert_allocator_contract(&GenericAllocator::<Pages>::new());
-    assert_allocator_contract(&GenericAllocator::<SteppedGrower<Pages>>::new());
     assert_allocator_contract(&GenericAllocator::<ToyHeap>::new());
-    assert_allocator_contract(&GenericAllocator::<MmapHeapGrower>::new());
+    if !cfg!(miri) {
+        assert_allocator_contract(&GenericAllocator::<Pages>::new());
+        assert_allocator_contract(&GenericAllocator::<SteppedGrower<Pages>>::new());
+        assert_allocator_contract(&GenericAllocator::<MmapHeapGrower>::new());
+    }
 }
 
 #[test]
