@@ -71,9 +71,9 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
 
 /// What a program does in a few calls; it goes on where there is no memory.
 fn walk(heap: &Heap<SimOs>) {
-    let sizes = [(24, 8), (0, 1), (5000, 16), (24, 4 << 10), (if cfg!(miri) { 70_000 } else { 1 << 20 }, 8)];
+    let sizes = [(24, 8), (0, 1), (5000, 16), (24, 4 << 10), (1 << 20, 8)];
     let mut blocks = Vec::new();
-    for (size, align) in sizes {
+    for (size, align) in sizes.into_iter().take(if cfg!(miri) { 2 } else { 5 }) {
         let layout = layout(size, align);
         let block = heap.allocate(layout);
         if !block.is_null() {
@@ -108,8 +108,8 @@ fn each_call_of_the_system_may_fail_and_everything_comes_back() {
         walk(&Heap::new(os));
         os.calls().total()
     };
-    assert!(calls > 30, "{calls}");
-    for nth in (1..=calls).step_by(if cfg!(miri) { 24 } else { 1 }) {
+    assert!(calls > 20, "{calls}");
+    for nth in (1..=calls).step_by(if cfg!(miri) { calls / 2 } else { 1 }) {
         let os = SimOs::new(16 << 10);
         let heap = Heap::new(os);
         os.fail_nth(None, nth, 12);
@@ -128,7 +128,7 @@ fn each_call_of_the_system_may_fail_and_everything_comes_back() {
 fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
     let os = SimOs::new(4 << 10);
     let heap = Heap::new(os);
-    let (room, kinds) = if cfg!(miri) { (2 << 20, 1) } else { (24 << 20, 3) };
+    let (room, kinds) = if cfg!(miri) { (3 << 19, 1) } else { (24 << 20, 3) };
     os.limit_mapped_bytes(room);
     for layout in [layout(64 << 10, 8), layout(24, 8), layout(900_000, 64)].into_iter().take(kinds) {
         let mut blocks = Vec::new();
@@ -140,7 +140,7 @@ fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
             blocks.push(block);
         }
         let bytes = blocks.len() * layout.size().next_multiple_of(4 << 10);
-        assert!(bytes >= room / 5, "{} of {layout:?}", blocks.len());
+        assert!(bytes >= room / 8, "{} of {layout:?}", blocks.len());
         // SAFETY: live blocks of this layout, freed once.
         blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
     }
