@@ -44,7 +44,7 @@ const ADDRESS_BITS: u32 = match (cfg!(miri), usize::BITS) {
     (_, 49..) => 48,
     (_, bits) => bits,
 };
-const MOST_LEAF_BITS: u32 = if cfg!(miri) { 16 } else { 13 };
+const MOST_LEAF_BITS: u32 = if cfg!(miri) { 14 } else { 13 };
 const LEAF_BITS: u32 =
     if ADDRESS_BITS - GRANULE_BITS < MOST_LEAF_BITS { ADDRESS_BITS - GRANULE_BITS } else { MOST_LEAF_BITS };
 const ROOT_BITS: u32 = ADDRESS_BITS - GRANULE_BITS - LEAF_BITS;

@@ -42,7 +42,7 @@ use super::guards;
 use super::sizes::{CLASSES, Place, Request};
 
 /// The most freed blocks of a shard whose addresses wait; a block waits in the shard that it came from, one of eight.
-pub const QUARANTINED_BLOCKS: usize = if cfg!(miri) { 64 } else { 1 << 16 };
+pub const QUARANTINED_BLOCKS: usize = if cfg!(miri) { 8 } else { 1 << 16 };
 
 /// The most bytes of addresses of a shard that wait.
 pub const QUARANTINED_BYTES: usize = 1 << 30;

@@ -28,7 +28,11 @@ use super::dice::Dice;
 use super::guards;
 
 /// The most bytes of guards on one side. A simulated system has memory behind its guards, so there are fewer.
-const PADS: usize = if cfg!(any(test, miri)) { 64 << 10 } else { 2 << 20 };
+const PADS: usize = match (cfg!(miri), cfg!(test)) {
+    (true, _) => 8 << 10,
+    (_, true) => 64 << 10,
+    _ => 2 << 20,
+};
 
 /// A mapping for metadata.
 #[derive(Clone, Copy, Debug)]

@@ -6,6 +6,8 @@ use forge_os::SimOs;
 
 use super::*;
 
+const PAGE: usize = 4 << 10;
+
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
@@ -17,7 +19,7 @@ fn wrong<O: Os>(heap: &Heap<O>, address: usize, layout: Option<Layout>) -> Optio
 
 #[test]
 fn each_kind_of_misuse_is_told_from_the_others_and_changes_nothing() {
-    let heap = Heap::new(SimOs::new(4096));
+    let heap = Heap::new(SimOs::new(PAGE));
     let right = layout(24, 8);
     assert_eq!(wrong(&heap, 4096, None), Some(Misuse::Foreign), "before the first block");
     let block = heap.allocate(right);
@@ -49,7 +51,7 @@ fn each_kind_of_misuse_is_told_from_the_others_and_changes_nothing() {
 
 #[test]
 fn a_block_that_has_the_layout_stays_and_every_other_moves() {
-    let heap = Heap::new(SimOs::new(4096));
+    let heap = Heap::new(SimOs::new(PAGE));
     let old = layout(100, 8);
     let block = heap.allocate(old);
     // SAFETY: live blocks, written within their size, and freed once.
@@ -92,7 +94,7 @@ fn what_is_known_about_a_block_is_at_another_distance_in_another_heap() {
 
 #[test]
 fn threads_free_each_others_blocks() {
-    let heap = Heap::new(SimOs::new(4096));
+    let heap = Heap::new(SimOs::new(PAGE));
     let rounds = if cfg!(miri) { 1 } else { 300 };
     let (sender, receiver) = std::sync::mpsc::channel::<Vec<usize>>();
     std::thread::scope(|scope| {

@@ -10,13 +10,15 @@ use forge_trace::shadow::{Checks, Limits, drive, random_ops};
 
 use super::*;
 
+const PAGE: usize = 4 << 10;
+
 fn layout(size: usize, align: usize) -> Layout {
     Layout::from_size_align(size, align).unwrap()
 }
 
 #[test]
 fn it_keeps_the_contract_of_an_allocator() {
-    assert_allocator_contract(&Heap::new(SimOs::new(4 << 10)));
+    assert_allocator_contract(&Heap::new(SimOs::new(PAGE)));
     if !cfg!(miri) {
         assert_allocator_contract(&Heap::new(SimOs::new(64 << 10)));
         assert_allocator_contract(&Heap::new(Native));
@@ -49,10 +51,10 @@ fn random_histories_agree_with_the_shadow_model() {
     let small = Limits { live_blocks: 60, size: 600, align: 256, ..Limits::default() };
     let large = Limits { live_blocks: 12, size: 300 << 10, align: 32 << 10, ..Limits::default() };
     for seed in 0..if cfg!(miri) { 1 } else { 4 } {
-        history(seed, 4 << 10, &small, false);
+        history(seed, PAGE, &small, false);
         if !cfg!(miri) {
             history(seed, 64 << 10, &Limits { hostile: true, ..small }, false);
-            history(seed, 4 << 10, &Limits { hostile: true, ..large }, false);
+            history(seed, PAGE, &Limits { hostile: true, ..large }, false);
         }
     }
 }
@@ -62,7 +64,7 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
     let small = Limits { live_blocks: 60, size: 600, align: 256, ..Limits::default() };
     let large = Limits { live_blocks: 12, size: 300 << 10, align: 32 << 10, ..Limits::default() };
     for seed in 0..if cfg!(miri) { 1 } else { 4 } {
-        history(seed, 4 << 10, &small, true);
+        history(seed, PAGE, &small, true);
         if !cfg!(miri) {
             history(seed, 64 << 10, &large, true);
         }
@@ -104,13 +106,13 @@ fn walk(heap: &Heap<SimOs>) {
 #[test]
 fn each_call_of_the_system_may_fail_and_everything_comes_back() {
     let calls = {
-        let os = SimOs::new(16 << 10);
+        let os = SimOs::new(if cfg!(miri) { PAGE } else { 16 << 10 });
         walk(&Heap::new(os));
         os.calls().total()
     };
     assert!(calls > 20, "{calls}");
     for nth in (1..=calls).step_by(if cfg!(miri) { calls / 2 } else { 1 }) {
-        let os = SimOs::new(16 << 10);
+        let os = SimOs::new(if cfg!(miri) { PAGE } else { 16 << 10 });
         let heap = Heap::new(os);
         os.fail_nth(None, nth, 12);
         walk(&heap);
@@ -126,7 +128,7 @@ fn each_call_of_the_system_may_fail_and_everything_comes_back() {
 
 #[test]
 fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
-    let os = SimOs::new(4 << 10);
+    let os = SimOs::new(PAGE);
     let heap = Heap::new(os);
     let (room, kinds) = if cfg!(miri) { (3 << 19, 1) } else { (24 << 20, 3) };
     os.limit_mapped_bytes(room);
@@ -139,7 +141,7 @@ fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
             }
             blocks.push(block);
         }
-        let bytes = blocks.len() * layout.size().next_multiple_of(4 << 10);
+        let bytes = blocks.len() * layout.size().next_multiple_of(PAGE);
         assert!(bytes >= room / 8, "{} of {layout:?}", blocks.len());
         // SAFETY: live blocks of this layout, freed once.
         blocks.into_iter().for_each(|block| unsafe { heap.deallocate(block, layout) });
@@ -148,7 +150,7 @@ fn an_exhausted_system_gives_errors_and_serves_again_when_blocks_are_freed() {
 
 #[test]
 fn a_request_that_is_larger_than_the_heap_does_not_shorten_the_quarantine() {
-    let os = SimOs::new(4 << 10);
+    let os = SimOs::new(PAGE);
     let heap = Heap::new(os);
     let small = layout(24, 8);
     let block = heap.allocate(small);
