@@ -3,7 +3,9 @@
 use core::alloc::Layout;
 use std::vec::Vec;
 
-use forge_alloc_core::testing::assert_allocator_contract;
+use forge_alloc_core::testing::{
+    assert_allocator_basic_round_trip, assert_allocator_contract, assert_allocator_respects_alignment,
+};
 use forge_os::sim::SimCall;
 use forge_os::{Native, SimOs};
 use forge_trace::shadow::{Checks, Limits, drive, random_ops};
@@ -19,10 +21,14 @@ fn layout(size: usize, align: usize) -> Layout {
 #[test]
 fn it_keeps_the_contract_of_an_allocator() {
     let os = SimOs::new(PAGE);
-    // What is absurd is refused, because the simulation would hand out real memory for it.
-    os.limit_mapped_bytes(if cfg!(miri) { 4 << 20 } else { 64 << 20 });
-    assert_allocator_contract(&Heap::new(os));
-    if !cfg!(miri) {
+    if cfg!(miri) {
+        // The whole contract is several hundred blocks.
+        assert_allocator_basic_round_trip(&Heap::new(os));
+        assert_allocator_respects_alignment(&Heap::new(os));
+    } else {
+        // What is absurd is refused, because the simulation would hand out real memory for it.
+        os.limit_mapped_bytes(64 << 20);
+        assert_allocator_contract(&Heap::new(os));
         assert_allocator_contract(&Heap::new(SimOs::new(64 << 10)));
         assert_allocator_contract(&Heap::new(Native));
     }
