@@ -23,6 +23,16 @@ impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
         let slot = unsafe { slots.at(ptr.addr().get().wrapping_sub(slots.shift)) };
         Ok(NonNull::slice_from_raw_parts(slot, Self::STRIDE))
     }
+
+    /// Returns how many bytes of a split span a slab of `capacity` slots claims at most; 0 if there is no such slab. O(1).
+    #[cfg(all(feature = "std", any(unix, windows)))]
+    pub(crate) fn split_bytes(capacity: usize) -> usize {
+        use super::shape::{LINE, Plan};
+
+        let count = u32::try_from(capacity).ok();
+        // Where the slots end at a guard, two lines more may be left out.
+        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split + 2 * LINE)
+    }
 }
 
 // SAFETY: every slot is issued to one owner at a time (I3) and comes back by its own address.

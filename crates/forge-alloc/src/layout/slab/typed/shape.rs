@@ -20,14 +20,13 @@
 
 use core::marker::PhantomData;
 
-use forge_alloc_core::{Allocator, FixedRange, FreelistProtection, NonZeroLayout, align_down, align_up};
+use forge_alloc_core::{FixedRange, FreelistProtection, NonZeroLayout, align_down, align_up};
 
 use super::super::stride::Stride;
-use super::Slab;
 use crate::raw::freelist::ENTRY;
 
 /// The bytes of a line, and the distance at which processors take one address for another.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 const PERIOD: usize = 4096;
 
 /// The shape of slots for values of type `T`.
@@ -92,9 +91,6 @@ pub(in crate::layout::slab) struct Plan {
 }
 
 impl Plan {
-    /// How many bytes the lines that are left out take at most.
-    pub(super) const GAPS: usize = 3 * LINE;
-
     /// Returns the alignment of the block in bytes.
     pub(super) const fn align<T, B: FixedRange, M: FreelistProtection>() -> usize {
         let words = Keeps::<B, M>::OFF_SLAB && !B::SPLIT;
@@ -133,14 +129,6 @@ impl Plan {
             return None;
         }
         Some(Self { block: layout(room)?, slots: first, entries, map, split })
-    }
-}
-
-impl<T, B: Allocator + FixedRange, M: FreelistProtection> Slab<T, B, M> {
-    /// Returns how many bytes of a split span a slab of `capacity` slots claims at most; 0 if there is no such slab. O(1).
-    pub(crate) fn split_bytes(capacity: usize) -> usize {
-        let count = u32::try_from(capacity).ok();
-        count.and_then(|count| Plan::new::<T, B, M>(count, None)).map_or(0, |plan| plan.split + Plan::GAPS)
     }
 }
 
