@@ -148,6 +148,7 @@ impl<'a> Arbitrary<'a> for Plan {
 /// # Panics
 ///
 /// If a promise is broken.
+#[inline]
 pub fn run(plan: &Plan) {
     let heap = || HeapBytes::with_align(plan.capacity, plan.align).ok();
     let inline = InlineBacked::<LARGE>::new;

@@ -110,6 +110,7 @@ impl<'a> Arbitrary<'a> for Program {
 /// # Panics
 ///
 /// If a collection differs from its twin.
+#[inline]
 pub fn run(program: &Program) {
     let steps = &program.steps;
     let Ok(heap) = HeapBytes::new(program.capacity) else { return };

@@ -28,32 +28,22 @@ const MEMORY: usize = 48 << 10;
 /// The largest number of regions.
 const REGIONS: usize = 4;
 
-/// The heap that a history is run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each name is the heap that it stands for")]
-pub enum Subject {
-    Tlsf,
-    TlsfTiny,
-    FirstFit,
-    BestFit,
-    Slab,
-    SlabSmall,
-    SlabOverFreeList,
-    Buddy,
-    BuddyOfLines,
-}
+/// What runs a history on a heap of its own.
+pub type Subject = fn(&Plan);
 
 /// The heaps with two levels of segregated lists.
-pub const TLSF: [Subject; 2] = [Subject::Tlsf, Subject::TlsfTiny];
+pub const TLSF: [Subject; 2] = [on::<TlsfByteAllocator>, on::<Tlsf<3, 4>>];
 
 /// The heaps with one list by address.
-pub const FREE_LIST: [Subject; 2] = [Subject::FirstFit, Subject::BestFit];
+pub const FREE_LIST: [Subject; 2] = [on::<FreeListHeap<FirstFit>>, on::<FreeListHeap<BestFit>>];
 
 /// The slab heaps, by what they are over.
-pub const SLAB_HEAP: [Subject; 3] = [Subject::Slab, Subject::SlabSmall, Subject::SlabOverFreeList];
+pub const SLAB_HEAP: [Subject; 3] =
+    [on::<SlabByteAllocator>, on::<SlabHeap<Tlsf, 2048>>, on::<SlabHeap<FreeListHeap<FirstFit>, 2048>>];
 
 /// The buddy heaps, by their smallest block.
-pub const BUDDY: [Subject; 2] = [Subject::Buddy, Subject::BuddyOfLines];
+pub const BUDDY: [Subject; 2] =
+    [on::<BuddyByteAllocator<16, REGIONS>>, on::<BuddyByteAllocator<64, REGIONS>>];
 
 /// A region: a gap and then so many bytes, handed over as a value or as addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Arbitrary)]
@@ -86,17 +76,12 @@ impl<'a> Arbitrary<'a> for Plan {
 ///
 /// If a promise is broken.
 pub fn run(plan: &Plan, subjects: &[Subject]) {
-    match subjects[usize::from(plan.subject) % subjects.len()] {
-        Subject::Tlsf => plan.play(TlsfByteAllocator::new()),
-        Subject::TlsfTiny => plan.play(Tlsf::<3, 4>::new()),
-        Subject::FirstFit => plan.play(FreeListHeap::<FirstFit>::new()),
-        Subject::BestFit => plan.play(FreeListHeap::<BestFit>::new()),
-        Subject::Slab => plan.play(SlabByteAllocator::new()),
-        Subject::SlabSmall => plan.play(SlabHeap::<Tlsf, 2048>::new()),
-        Subject::SlabOverFreeList => plan.play(SlabHeap::<_, 2048>::over(FreeListHeap::<FirstFit>::new())),
-        Subject::Buddy => plan.play(BuddyByteAllocator::<16, REGIONS>::new()),
-        Subject::BuddyOfLines => plan.play(BuddyByteAllocator::<64, REGIONS>::new()),
-    }
+    subjects[usize::from(plan.subject) % subjects.len()](plan);
+}
+
+/// Runs one input on an `H`.
+fn on<H: ByteAllocator + Default>(plan: &Plan) {
+    plan.play(H::default());
 }
 
 impl Plan {

@@ -21,7 +21,9 @@
 //! # Design
 //!
 //! Every byte string is a valid input, so no execution is spent on rejected ones, and a short input is a short history.
-//! The bodies live in a library and not in the targets, so that a stable compiler runs the committed seeds as tests.
+//! The bodies live in a library and not in the targets, so that a stable compiler runs the committed seeds as tests. They are
+//! generic or inline, and so compiled by those who run them: the wrappers alone are hundreds of stacks, which take minutes to
+//! instrument, and the target of a heap is built without them.
 
 use arbitrary::{Arbitrary, Unstructured};
 

@@ -25,21 +25,24 @@ const LONGEST: usize = 256;
 /// Where the units lie: at the first page, in the middle, and up to the end of the address space.
 const BASES: [usize; 3] = [0, 1 << 12, usize::MAX / PAGE - UNITS];
 
-/// The allocator that a history is run on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each name is the allocator that it stands for")]
-pub enum Subject {
-    BitmapPages,
-    BuddyPages,
-    LowestIds,
-    RoundRobinIds,
-}
+/// What runs a history on an allocator of its own.
+pub type Subject = fn(&Plan);
 
 /// The subjects that are allocators of pages.
-pub const PAGES: [Subject; 2] = [Subject::BitmapPages, Subject::BuddyPages];
+pub const PAGES: [Subject; 2] = [on::<BitmapPageAllocator<PAGE, Bits>>, on::<Buddies>];
 
 /// The subjects that are allocators of ids.
-pub const IDS: [Subject; 2] = [Subject::LowestIds, Subject::RoundRobinIds];
+pub const IDS: [Subject; 2] =
+    [on::<BitmapIdAllocator<LowestFirst, Bits>>, on::<BitmapIdAllocator<RoundRobin, Bits>>];
+
+/// The bits of allocators by a bitmap.
+type Bits = [u64; page_words(UNITS)];
+
+/// The words of the allocator by the buddy system, for several ranges.
+type Words = [u64; 8 * buddy_words(UNITS)];
+
+/// The allocator by the buddy system.
+type Buddies = BuddyPageAllocator<PAGE, Words>;
 
 /// A call. Places count from the first unit, alignments are exponents, except for those that are no power of two.
 #[derive(Clone, Copy, Debug, Arbitrary)]
@@ -77,22 +80,12 @@ impl<'a> Arbitrary<'a> for Plan {
 ///
 /// If a promise is broken.
 pub fn run(plan: &Plan, subjects: &[Subject]) {
-    let base = BASES[usize::from(plan.base) % BASES.len()];
-    match subjects[usize::from(plan.subject) % subjects.len()] {
-        Subject::BitmapPages => {
-            play(BitmapPageAllocator::<PAGE, [u64; page_words(UNITS)]>::new(), base, plan)
-        }
-        Subject::BuddyPages => {
-            let words = [0; 8 * buddy_words(UNITS)];
-            play(BuddyPageAllocator::<PAGE, _>::over(words), base, plan);
-        }
-        Subject::LowestIds => {
-            play(BitmapIdAllocator::<LowestFirst, [u64; page_words(UNITS)]>::new(), base, plan);
-        }
-        Subject::RoundRobinIds => {
-            play(BitmapIdAllocator::<RoundRobin, [u64; page_words(UNITS)]>::new(), base, plan);
-        }
-    }
+    subjects[usize::from(plan.subject) % subjects.len()](plan);
+}
+
+/// Runs one input on an `R`.
+fn on<R: Runs>(plan: &Plan) {
+    play(R::empty(), BASES[usize::from(plan.base) % BASES.len()], plan);
 }
 
 /// Which of the runs that fit is right.
@@ -107,6 +100,8 @@ enum Order {
 trait Runs {
     const ORDER: Order;
 
+    /// The allocator without units.
+    fn empty() -> Self;
     fn add(&mut self, start: usize, count: usize) -> AllocResult;
     fn take(&mut self, count: usize, align: usize) -> AllocResult<usize>;
     /// Takes exactly these units, or answers `None` if there is no such request.
@@ -123,6 +118,10 @@ macro_rules! pages {
     ([$($generics:tt)*] $allocator:ty, $order:expr, $is_taken:expr) => {
         impl<$($generics)*> Runs for $allocator {
             const ORDER: Order = $order;
+
+            fn empty() -> Self {
+                Self::over([0; N])
+            }
 
             fn add(&mut self, start: usize, count: usize) -> AllocResult {
                 self.add_range(start * PAGE, count * PAGE)
@@ -161,6 +160,10 @@ pages!([const N: usize] BuddyPageAllocator<PAGE, [u64; N]>, Order::Blocks, |_: &
 
 impl<O: IdOrder, const N: usize> Runs for BitmapIdAllocator<O, [u64; N]> {
     const ORDER: Order = if O::ROUND_ROBIN { Order::FromTheLast } else { Order::Lowest };
+
+    fn empty() -> Self {
+        Self::over([0; N])
+    }
 
     fn add(&mut self, start: usize, count: usize) -> AllocResult {
         self.add_range(start, count)

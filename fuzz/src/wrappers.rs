@@ -92,6 +92,7 @@ impl<'a> Arbitrary<'a> for Plan {
 /// # Panics
 ///
 /// If a promise is broken.
+#[inline]
 pub fn run(plan: &Plan) {
     match plan.subject {
         Subject::Bump => {

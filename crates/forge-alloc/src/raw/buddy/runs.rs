@@ -76,6 +76,11 @@ impl BuddyMap {
     /// Frees `count` units from `unit` on, all in the range, if none of them is free, and returns whether that was so.
     #[inline]
     pub(crate) fn give_run(&mut self, words: &mut [u64], unit: usize, count: usize) -> bool {
+        let order = order_at(unit, count);
+        if count == 1 << order && self.is_allocated(words, unit, order) {
+            self.give(words, unit, order);
+            return true;
+        }
         // What was taken by one request is given back in the blocks that it left.
         if !all_blocks(unit, count, |unit, order| self.is_allocated(words, unit, order)) {
             return self.give_others(words, unit, count);

@@ -9,14 +9,16 @@ use std::vec::Vec;
 use forge_alloc_core::sync::SpinLock;
 use forge_alloc_core::testing::assert_allocator_contract;
 use forge_alloc_core::{
-    AllocError, Allocator, ByteAllocator, Deallocator, HeapError, NoSource, NonZeroLayout, Region,
-    RegionSource,
+    AllocError, Allocator, ByteAllocator, Deallocator, GrowableHeap, HeapError, NoSource, NonZeroLayout,
+    Region, RegionSource,
 };
 use forge_trace::shadow::{Checks, Limits, Shadow, drive, random_ops};
 
 use super::Growing;
 use crate::backing::HeapSource;
 use crate::layout::heap::buddy::BuddyByteAllocator;
+use crate::layout::heap::free_list::{BestFit, FirstFit, FreeListHeap};
+use crate::layout::heap::slab_heap::SlabByteAllocator;
 use crate::layout::heap::tlsf::Tlsf;
 use crate::share::locked::{Local, Locked};
 use crate::share::testing::ListHeap;
@@ -150,17 +152,25 @@ fn heaps_with_bookkeeping_in_their_regions_grow_and_shrink_too() {
     }
 }
 
-#[test]
-fn a_heap_of_powers_of_two_grows_and_shrinks_too() {
+/// Runs a history with failing requests, then gives everything back.
+fn grows_and_shrinks<H: GrowableHeap + Default>() {
     let ops =
         random_ops(9, if cfg!(miri) { 40 } else { 600 }, &Limits { live_blocks: 80, ..Limits::default() });
-    for fails_at in 1..if cfg!(miri) { 3 } else { 12 } {
-        let heap =
-            Growing::new(Local::new(BuddyByteAllocator::<16, 32>::new()), Counted::failing_at(fails_at));
+    for fails_at in 1..if cfg!(miri) { 2 } else { 12 } {
+        let heap = Growing::new(Local::new(H::default()), Counted::failing_at(fails_at));
         drive(&heap, &ops, Checks::default()).unwrap_or_else(|violation| panic!("{violation}"));
         assert!(heap.release_empty() > 0);
         assert_eq!((heap.region_count(), heap.inner().lock().total_bytes()), (0, 0));
     }
+}
+
+#[test]
+fn every_heap_of_the_kernel_family_grows_and_shrinks() {
+    grows_and_shrinks::<Tlsf>();
+    grows_and_shrinks::<SlabByteAllocator>();
+    grows_and_shrinks::<FreeListHeap<FirstFit>>();
+    grows_and_shrinks::<FreeListHeap<BestFit>>();
+    grows_and_shrinks::<BuddyByteAllocator<16, 32>>();
 }
 
 #[test]
