@@ -29,7 +29,7 @@ const ROOM: usize = 16;
 /// Cargoes of each producer in a batch.
 const CARGOES: usize = 400;
 /// Blocks that a thread replaces in a batch.
-const REPLACED: usize = 50_000;
+const REPLACED: usize = 100_000;
 
 /// Returns the rows of this file.
 pub(super) fn rows() -> Vec<Row> {
