@@ -151,11 +151,13 @@ fn the_impossible_is_refused_and_changes_nothing() {
     os.limit_mapped_bytes(1 << 30);
     let huge = Huge::new(os, 0);
     let (block, _) = huge.allocate(layout(100, 1)).unwrap();
-    for layout in [
+    let impossible = [
         layout(isize::MAX as usize, 1),
         layout(isize::MAX as usize - 4095, 4096),
+        // More than Miri aligns to.
         layout(1, 1 << (usize::BITS - 2)),
-    ] {
+    ];
+    for layout in impossible.into_iter().take(if cfg!(miri) { 2 } else { 3 }) {
         assert!(huge.allocate(layout).is_none());
         assert!(huge.reallocate(block.addr().get(), layout.align(), layout.size()).is_none());
     }
