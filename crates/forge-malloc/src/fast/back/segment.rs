@@ -69,6 +69,8 @@ pub(crate) struct Segment {
     pub(super) free: u128,
     pub(super) touched: u128,
     pub(super) resident: u128,
+    /// The list that the segment is on.
+    pub(super) reach: usize,
     heads: [u8; UNITS],
     spans: [Span; UNITS],
     maps: [[u64; MAP_WORDS]; UNITS],

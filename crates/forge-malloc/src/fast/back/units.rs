@@ -103,9 +103,14 @@ impl<O: Os> Units<O> {
     pub(crate) fn take(&self, count: usize) -> Option<Run> {
         self.locked(|state| {
             // SAFETY: the lock is held.
-            let segment = unsafe { state.find(count).or_else(|| state.map(&self.os, &self.directory))? };
-            // SAFETY: the segment is one of the state's, under the lock.
-            unsafe { state.cut(segment, count) }
+            let (segment, first) = unsafe {
+                state.find(count).or_else(|| {
+                    let segment = state.map(&self.os, &self.directory)?;
+                    Some((segment, find_run((*segment.as_ptr()).free, count)?))
+                })?
+            };
+            // SAFETY: the segment is one of the state's, under the lock, and the run is free.
+            Some(unsafe { state.cut(segment, first, count) })
         })
     }
 
@@ -162,8 +167,8 @@ impl State {
         unsafe { self.by_reach.get_unchecked_mut(reach % REACHES) }
     }
 
-    /// Returns a segment with a run of `count` units.
-    unsafe fn find(&mut self, count: usize) -> Option<NonNull<Segment>> {
+    /// Returns a segment with a run of `count` units, and where that starts.
+    unsafe fn find(&mut self, count: usize) -> Option<(NonNull<Segment>, usize)> {
         let least = 1 + count.ilog2() as usize;
         for rank in least..REACHES {
             let mut segment = *self.list(rank);
@@ -171,8 +176,8 @@ impl State {
                 let Some(found) = NonNull::new(segment) else { break };
                 // SAFETY: listed segments are mapped, and reached under the lock (I1).
                 unsafe {
-                    if find_run((*segment).free, count).is_some() {
-                        return Some(found);
+                    if let Some(first) = find_run((*segment).free, count) {
+                        return Some((found, first));
                     }
                     segment = (*segment).next;
                 }
@@ -207,23 +212,21 @@ impl State {
         Some(segment)
     }
 
-    /// Takes the lowest run of `count` units of a segment.
-    unsafe fn cut(&mut self, segment: NonNull<Segment>, count: usize) -> Option<Run> {
+    /// Takes a run of units that are free.
+    unsafe fn cut(&mut self, segment: NonNull<Segment>, first: usize, count: usize) -> Run {
         let header = segment.as_ptr();
         // SAFETY: a listed segment under the lock (I1). No reference to it lives while another is made.
         unsafe {
-            let first = find_run((*header).free, count)?;
             let taken = run(first, count);
             let zero = (*header).touched & taken == 0;
             self.retained -= ((*header).resident & taken).count_ones() as usize;
             self.used += count;
             self.peak = self.peak.max(self.used);
-            self.unlink(header);
             (*header).free &= !taken;
             (*header).touched |= taken;
             (*header).resident &= !taken;
-            self.link(header);
-            Some(Run { segment, first, count, zero })
+            self.settle(header);
+            Run { segment, first, count, zero }
         }
     }
 
@@ -233,20 +236,31 @@ impl State {
         let units = run(taken.first, taken.count);
         // SAFETY: as in `cut`.
         unsafe {
-            self.unlink(header);
             (*header).free |= units;
             (*header).resident |= units;
-            self.link(header);
+            self.settle(header);
         }
         self.used -= taken.count;
         self.retained += taken.count;
+    }
+
+    /// Moves a segment to the list of its reach, after units of it were taken or given back.
+    unsafe fn settle(&mut self, segment: *mut Segment) {
+        // SAFETY: a listed segment under the lock (I1).
+        unsafe {
+            if reach((*segment).free) != (*segment).reach {
+                self.unlink(segment);
+                self.link(segment);
+            }
+        }
     }
 
     /// Puts a segment on the list of its reach.
     unsafe fn link(&mut self, segment: *mut Segment) {
         // SAFETY: the caller's segment is alive, and so are those of the lists (I1).
         unsafe {
-            let list = self.list(reach((*segment).free));
+            (*segment).reach = reach((*segment).free);
+            let list = self.list((*segment).reach);
             (*segment).prev = ptr::null_mut();
             (*segment).next = *list;
             if !(*list).is_null() {
@@ -256,13 +270,13 @@ impl State {
         }
     }
 
-    /// Takes a segment off the list of its reach, which has not changed since it was linked.
+    /// Takes a segment off the list that it was put on.
     unsafe fn unlink(&mut self, segment: *mut Segment) {
         // SAFETY: as in `link`.
         unsafe {
             let (next, prev) = ((*segment).next, (*segment).prev);
             match prev.is_null() {
-                true => *self.list(reach((*segment).free)) = next,
+                true => *self.list((*segment).reach) = next,
                 false => (*prev).next = next,
             }
             if !next.is_null() {
