@@ -164,7 +164,7 @@ impl<P: Profile> ThreadCache<P> {
             (self.opener)(self);
         }
         let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
-        if self.state.get() != State::Open || shape.capacity == 0 {
+        if self.state.get() != State::Open {
             return false;
         }
         let capacity = bin.capacity(shape.reserve);

@@ -42,8 +42,8 @@ pub(crate) const CLASSES: usize = if cfg!(loom) { 8 } else { CLASS_SIZES.len() }
 /// The largest class that shares a span with others of its kind.
 const LARGEST_SHARED: usize = 32 << 10;
 
-/// The largest class of which threads keep blocks.
-const LARGEST_CACHED: usize = 256 << 10;
+/// How many times the bytes of a smaller class a thread keeps of one with spans of one slot, at most; one block in any case.
+const CACHED_SINGLES: usize = 4;
 
 const CLASS_SIZES: [usize; 54] = [
     8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 640, 768, 896,
@@ -258,19 +258,17 @@ impl Shape {
         let shared = size <= LARGEST_SHARED;
         let units = if !shared {
             size.div_ceil(UNIT)
-        } else if 8 * size <= UNIT {
+        } else if 16 * size <= UNIT {
             1
         } else {
-            (8 * size).div_ceil(UNIT)
+            (16 * size).div_ceil(UNIT)
         };
         let slots = if shared { units * UNIT / size } else { 1 };
-        let batch = clamp(P::CACHE_BYTES / 4 / size, 1, P::BATCH);
+        let batch = clamp(P::CACHE_BYTES / size, 1, P::BATCH);
         let capacity = if shared {
-            clamp(P::CACHE_BYTES / size, 4 * batch, P::CACHE_BLOCKS)
-        } else if size <= LARGEST_CACHED {
-            1
+            clamp(P::CACHE_BYTES / size, 2 * batch, P::CACHE_BLOCKS)
         } else {
-            0
+            clamp(CACHED_SINGLES * P::CACHE_BYTES / size, 1, P::CACHE_BLOCKS)
         };
         let reserve = clamp(P::RESERVE, 0, capacity / 4);
         let depot = if shared { clamp(P::DEPOT_BYTES / (batch * size), 2, 64) } else { 0 };
