@@ -15,7 +15,7 @@ fn random(state: &mut u64, below: usize) -> usize {
 }
 
 fn layout(size: usize, align: usize) -> Layout {
-    Layout::from_size_align(size, align).unwrap()
+    Layout::from_size_align(size, align).unwrap_or_else(|error| panic!("{size} bytes at {align}: {error}"))
 }
 
 /// A live block, with a mark of its own at places all over it.
