@@ -375,7 +375,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         let class = self.class_at(address)?;
         // That of the layout, which may be a constant.
         let Some(expected) = class_of(layout).filter(|&expected| expected == class) else {
-            return self.blame_layout(class, address);
+            self.blame_layout(class, address)
         };
         let slot = Slot { address, size: expected.shape::<P>().size };
         // SAFETY: the address lies in a span of the class.
