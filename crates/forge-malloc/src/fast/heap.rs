@@ -121,7 +121,8 @@ impl<P: Profile, O: Os> Heap<P, O> {
         if taken.0 > 0 {
             return taken;
         }
-        self.reclaim();
+        // What waits for any thread may be what the system lacks.
+        self.trim();
         // SAFETY: as above.
         unsafe { shelf.take(&self.units, class, shape, out, wanted) }
     }
@@ -135,16 +136,9 @@ impl<P: Profile, O: Os> Heap<P, O> {
             false => self.huge.allocate(layout),
         };
         attempt().or_else(|| {
-            self.reclaim();
+            self.trim();
             attempt()
         })
-    }
-
-    /// Gives back what is free and not at hand for any thread: it may be what the system lacks.
-    #[cold]
-    fn reclaim(&self) {
-        self.huge.purge();
-        self.units.purge();
     }
 
     /// Takes one block out of its span, and tells whether it is zero. The address is 0 if there is no memory.
@@ -215,7 +209,8 @@ impl<P: Profile, O: Os> Heap<P, O> {
             }
             self.shelf(class).give_spare(&self.units);
         }
-        self.reclaim();
+        self.huge.purge();
+        self.units.purge();
     }
 
     /// Returns how much memory the heap holds. Allocates nothing; each number is right for some moment of the call.
