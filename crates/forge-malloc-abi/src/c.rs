@@ -27,7 +27,7 @@
 //!
 //! A request that succeeds and a free leave `errno` as it is (POSIX.1-2024 asks that of `free`): the calls to the system
 //! below bypass the C library. The sized forms of C23 do not trust the size: a program that passes another one than it asked for
-//! works with the allocators that it was tested with. The names with two underscores are those under which glibc exports its
+//! works with the allocators that it was tested with. The hardened profile ends it with a line that says so. The names with two underscores are those under which glibc exports its
 //! own functions; programs call them to get past wrappers, and free the result with `free`.
 #![allow(unsafe_code)]
 
@@ -133,6 +133,20 @@ unsafe extern "C" fn deallocate_elsewhere(block: *mut c_void) {
     }
 }
 
+/// Takes a block back of which the caller says the size and the alignment; the hardened profile ends the process if they are others.
+///
+/// # Safety
+///
+/// As [`deallocate`].
+#[inline(always)]
+pub(crate) unsafe fn deallocate_sized(block: *mut c_void, size: usize, align: usize) {
+    if !block.is_null() {
+        HEAP.expect(block.cast(), size.max(1), Some(align));
+    }
+    // SAFETY: the caller's promise.
+    unsafe { deallocate(block) };
+}
+
 /// Returns a block of at least `size` bytes, or null and `ENOMEM`.
 #[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
 pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
@@ -213,9 +227,9 @@ pub(crate) unsafe extern "C" fn cfree(block: *mut c_void) {
 ///
 /// As [`deallocate`].
 #[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
-pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
+pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, size: usize) {
     // SAFETY: the caller's promise.
-    unsafe { deallocate(block) };
+    unsafe { deallocate_sized(block, size, MIN_ALIGN) };
 }
 
 /// Takes a block back, as [`free`].
@@ -224,9 +238,9 @@ pub(crate) unsafe extern "C" fn free_sized(block: *mut c_void, _size: usize) {
 ///
 /// As [`deallocate`].
 #[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
-pub(crate) unsafe extern "C" fn free_aligned_sized(block: *mut c_void, _align: usize, _size: usize) {
+pub(crate) unsafe extern "C" fn free_aligned_sized(block: *mut c_void, align: usize, size: usize) {
     // SAFETY: the caller's promise.
-    unsafe { deallocate(block) };
+    unsafe { deallocate_sized(block, size, align.max(MIN_ALIGN)) };
 }
 
 /// Returns a block of at least `size` bytes at a multiple of `align`; null and `EINVAL` if that is no power of two, or null and

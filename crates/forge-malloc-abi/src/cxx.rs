@@ -13,7 +13,7 @@
 //! of this object, which hold nothing that would have to be dropped.
 //!
 //! The forms that do not throw return null without calling the handler, since what a handler throws could not be caught here.
-//! The sized forms of `delete` do not trust the size, as those of C.
+//! The sized forms of `delete` do not trust the size, as those of C; the hardened profile compares it.
 #![allow(unsafe_code)]
 
 use core::ffi::{CStr, c_void};
@@ -21,7 +21,7 @@ use core::{mem, ptr};
 
 use forge_os::posix;
 
-use super::c::{MIN_ALIGN, allocate, at_hand, deallocate};
+use super::c::{MIN_ALIGN, allocate, at_hand, deallocate, deallocate_sized};
 
 /// `std::get_new_handler()`.
 const GET_HANDLER: &CStr = c"_ZSt15get_new_handlerv";
@@ -102,27 +102,33 @@ operators! {
 
 /// Exports the forms of `delete`, all of which free their first argument.
 macro_rules! deletes {
-    ($($wide:literal, $narrow:literal: $function:ident($($argument:ident: $kind:ty),*);)*) => {
+    ($($wide:literal, $narrow:literal: $function:ident($($argument:ident: $kind:ty),*) $(with $size:expr, $align:expr)?;)*) => {
         operators! {
             $(
                 $wide, $narrow: $function(block: *mut c_void $(, $argument: $kind)*) {
                     // SAFETY: the block is null or live, and the caller gives it up.
-                    unsafe { deallocate(block) }
+                    unsafe { deletes!(@free block $(, $size, $align)?) }
                 }
             )*
         }
+    };
+    (@free $block:ident) => {
+        deallocate($block)
+    };
+    (@free $block:ident, $size:expr, $align:expr) => {
+        deallocate_sized($block, $size, $align)
     };
 }
 
 deletes! {
     "_ZdlPv", "_ZdlPv": delete_one();
     "_ZdaPv", "_ZdaPv": delete_array();
-    "_ZdlPvm", "_ZdlPvj": delete_sized(_size: usize);
-    "_ZdaPvm", "_ZdaPvj": delete_array_sized(_size: usize);
+    "_ZdlPvm", "_ZdlPvj": delete_sized(size: usize) with size, MIN_ALIGN;
+    "_ZdaPvm", "_ZdaPvj": delete_array_sized(size: usize) with size, MIN_ALIGN;
     "_ZdlPvSt11align_val_t", "_ZdlPvSt11align_val_t": delete_aligned(_align: usize);
     "_ZdaPvSt11align_val_t", "_ZdaPvSt11align_val_t": delete_array_aligned(_align: usize);
-    "_ZdlPvmSt11align_val_t", "_ZdlPvjSt11align_val_t": delete_sized_aligned(_size: usize, _align: usize);
-    "_ZdaPvmSt11align_val_t", "_ZdaPvjSt11align_val_t": delete_array_sized_aligned(_size: usize, _align: usize);
+    "_ZdlPvmSt11align_val_t", "_ZdlPvjSt11align_val_t": delete_sized_aligned(size: usize, align: usize) with size, align.max(MIN_ALIGN);
+    "_ZdaPvmSt11align_val_t", "_ZdaPvjSt11align_val_t": delete_array_sized_aligned(size: usize, align: usize) with size, align.max(MIN_ALIGN);
     "_ZdlPvRKSt9nothrow_t", "_ZdlPvRKSt9nothrow_t": delete_nothrow(_tag: *const c_void);
     "_ZdaPvRKSt9nothrow_t", "_ZdaPvRKSt9nothrow_t": delete_array_nothrow(_tag: *const c_void);
     "_ZdlPvSt11align_val_tRKSt9nothrow_t", "_ZdlPvSt11align_val_tRKSt9nothrow_t":

@@ -32,16 +32,20 @@ use core::alloc::Layout;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use forge_malloc::fast::{Fast, Heap, ThreadCache};
+#[cfg(not(feature = "hardened"))]
+use forge_malloc::fast::Fast as Chosen;
+#[cfg(feature = "hardened")]
+use forge_malloc::fast::Hardened as Chosen;
+use forge_malloc::fast::{Heap, ThreadCache};
 use forge_os::{ExitHook, Native, on_thread_exit, posix};
 
 use super::word;
 
 /// The cache of one thread.
-pub(crate) type Cache = ThreadCache<Fast>;
+pub(crate) type Cache = ThreadCache<Chosen>;
 
 /// What all threads share.
-pub(crate) static HEAP: Heap<Fast, Native> = Heap::new(Native);
+pub(crate) static HEAP: Heap<Chosen, Native> = Heap::new(Native);
 
 /// A cache that keeps nothing, for threads that have none of their own.
 struct Bare(Cache);
