@@ -84,26 +84,30 @@ const BY_STEP: [u8; SMALL / STEP] = {
     classes
 };
 
-/// The number of quarters of a doubling, up to the largest class.
-const QUARTERS: usize = quarter(LARGEST - 1) + 1;
-
-/// The classes of the sizes in each quarter of a doubling.
+/// The classes of the sizes in each quarter of a doubling, the largest doubling first.
 const BY_QUARTER: [u8; QUARTERS] = {
     let mut classes = [0; QUARTERS];
-    let mut at = quarter(SMALL);
+    let mut at = 0;
     while at < QUARTERS {
-        let log = at / 4;
-        classes[at] = class_above((4 + at % 4) << (log - 2));
+        // Undoes `quarter`.
+        let zeros = (at + LOWEST) / 4 - 1;
+        classes[at] = class_above((4 + at % 4) << (usize::BITS as usize - 3 - zeros));
         at += 1;
     }
     classes
 };
 
-/// Returns the position of the highest bit of a number and the two bits below it, in one number. O(1).
+/// The number of quarters of a doubling from [`SMALL`] to [`LARGEST`].
+const QUARTERS: usize = quarter(2 * SMALL - 1) + 1 - LOWEST;
+
+/// The lowest quarter: the first of the largest doubling.
+const LOWEST: usize = quarter(LARGEST / 2);
+
+/// Returns which quarter of which doubling a number lies in: fewer leading zeros first, then the two bits below the highest. O(1).
 #[inline(always)]
 const fn quarter(number: usize) -> usize {
-    let log = number.ilog2() as usize;
-    4 * log + (number >> (log - 2)) - 4
+    let zeros = number.leading_zeros();
+    4 * zeros as usize + ((number << zeros) >> (usize::BITS - 3))
 }
 
 /// Returns the class of the first size above `below`.
@@ -127,7 +131,7 @@ const NONE: u8 = u8::MAX;
 
 const _: () = {
     assert!(BY_STEP[0] == 0 && BY_STEP[SMALL / STEP - 1] != NONE, "every small size has a class");
-    assert!(BY_QUARTER[QUARTERS - 1] as usize == CLASSES - 1, "every size up to the largest class has one");
+    assert!(BY_QUARTER[3] as usize == CLASSES - 1, "every size up to the largest class has one");
 };
 
 /// The number of a size class.
@@ -147,7 +151,7 @@ impl Class {
         seldom();
         if below < LARGEST && layout.align() <= UNIT {
             // SAFETY: there is an entry for every quarter below `LARGEST`.
-            return Some(Self(unsafe { *BY_QUARTER.get_unchecked(quarter(below)) }));
+            return Some(Self(unsafe { *BY_QUARTER.get_unchecked(quarter(below) - LOWEST) }));
         }
         None
     }
