@@ -42,14 +42,24 @@ pub fn overhead() -> u64 {
     })
 }
 
+/// Returns a time of the system's clock and the tick at that time: of some readings the one that was interrupted least.
+fn moment() -> (Instant, u64) {
+    let readings = (0..16).map(|_| {
+        let (before, clock) = (ticks(), Instant::now());
+        (ticks() - before, clock, before)
+    });
+    let best = readings.min_by_key(|(gap, ..)| *gap);
+    best.map_or_else(|| (Instant::now(), ticks()), |(_, clock, tick)| (clock, tick))
+}
+
 /// Returns the length of a tick.
 pub fn nanoseconds_per_tick() -> f64 {
     static LENGTH: OnceLock<f64> = OnceLock::new();
     *LENGTH.get_or_init(|| {
-        let (clock, start) = (Instant::now(), ticks());
+        let (clock, start) = moment();
         while clock.elapsed() < Duration::from_millis(20) {}
-        let (time, passed) = (clock.elapsed(), ticks() - start);
-        time.as_nanos() as f64 / passed.max(1) as f64
+        let (end, tick) = moment();
+        (end - clock).as_nanos() as f64 / (tick - start).max(1) as f64
     })
 }
 
