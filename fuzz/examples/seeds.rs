@@ -32,13 +32,13 @@ fn main() -> io::Result<()> {
         ("slab_heap", &heaps::SLAB_HEAP),
         ("buddy", &heaps::BUDDY),
     ] {
-        for (index, subject) in subjects.iter().enumerate() {
-            write(seeds.join(target), &format!("{subject:?}"), &behind(index as u8, 400))?;
+        for (index, (name, _)) in subjects.iter().enumerate() {
+            write(seeds.join(target), name, &behind(index as u8, 400))?;
         }
     }
     for (target, subjects) in [("pages", runs::PAGES), ("ids", runs::IDS)] {
-        for (index, subject) in subjects.iter().enumerate() {
-            write(seeds.join(target), &format!("{subject:?}"), &behind(index as u8, 400))?;
+        for (index, (name, _)) in subjects.iter().enumerate() {
+            write(seeds.join(target), name, &behind(index as u8, 400))?;
         }
     }
     for number in 0..4 {
