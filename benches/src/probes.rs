@@ -11,7 +11,9 @@
 use core::ptr::NonNull;
 use std::time::Duration;
 
-use forge_alloc::{Allocator, ArenaPool, Deallocator, HeapBytes, NonZeroLayout, StackAlloc};
+use forge_alloc::{
+    Allocator, ArenaPool, Deallocator, HeapBytes, LowestFirst, NonZeroLayout, RoundRobin, StackAlloc,
+};
 
 use crate::contestants::bump_scope::{Bytes, Down, Scoped};
 use crate::contestants::bumpalo::Bumpalo;
@@ -19,7 +21,9 @@ use crate::contestants::caches::{self, Cached};
 use crate::contestants::handles::{self, Pool};
 use crate::contestants::heaps::{self, Heap, Region};
 use crate::contestants::limit::Limit;
-use crate::contestants::numbers::{BitmapPages, BuddyFrames, BuddyPages, Hinted, Numbers, PAGES, Runs};
+use crate::contestants::numbers::{
+    BitmapPages, BuddyFrames, BuddyPages, Hinted, IDS, Numbers, OurIds, PAGES, Runs,
+};
 use crate::contestants::ours::{Fixed, Growing, SharedFixed};
 use crate::contestants::reference::{Reference, ReferenceShared};
 use crate::contestants::remotes::{self, Owner, Remote};
@@ -33,8 +37,8 @@ use crate::harness::Side;
 use crate::random::Random;
 use crate::rows::cache::make_and_drop;
 use crate::rows::handles::{filled, insert_and_remove, look_up};
-use crate::rows::heaps::{Fill, Population, victims};
-use crate::rows::numbers::{Held, HeldRuns};
+use crate::rows::heaps::{Fill, Population, grow_alone, make_heap, steps, victims};
+use crate::rows::numbers::{BURST, Held, HeldRuns};
 use crate::rows::remotes::{Parcel, Trade, give};
 use crate::rows::slabs::take_and_give;
 use crate::rows::{classes, copies, mixed};
@@ -54,12 +58,14 @@ const LAYERED: &str = "layered slab pair";
 
 /// Probes of which the second takes exactly the instructions of the first: wrappers that add nothing, and worst calls of a
 /// heap that are the same whatever its size and however many blocks are live.
-pub const EQUAL: [(&str, &str); 5] = [
+pub const EQUAL: [(&str, &str); 7] = [
     ("layered slab pair, ours: bare slab", "layered slab pair, ours: transparent wrappers"),
     ("worst free, ours: Tlsf, 1 MiB, 10 live", "worst free, ours: Tlsf, 16 GiB, 10 live"),
     ("worst free, ours: Tlsf, 1 MiB, 10 live", "worst free, ours: Tlsf, 16 GiB, 1,000,000 live"),
     ("worst request, ours: Tlsf, 1 MiB, 10 live", "worst request, ours: Tlsf, 16 GiB, 10 live"),
     ("worst request, ours: Tlsf, 1 MiB, 10 live", "worst request, ours: Tlsf, 16 GiB, 1,000,000 live"),
+    ("worst resize, ours: Tlsf, 1 MiB, 10 live", "worst resize, ours: Tlsf, 16 GiB, 10 live"),
+    ("worst resize, ours: Tlsf, 1 MiB, 10 live", "worst resize, ours: Tlsf, 16 GiB, 1,000,000 live"),
 ];
 
 /// What callgrind starts and stops at.
@@ -186,8 +192,18 @@ pub fn all() -> Vec<Probe> {
         churn_of::<heaps::Rlsf>(),
         churn_of::<heaps::Talc>(),
         churn_of::<heaps::Dlmalloc>(),
-        page_of::<BitmapPages>(),
-        page_of::<Hinted<PAGES>>(),
+        grow_of::<heaps::Tlsf>(),
+        grow_of::<heaps::SlabHeap>(),
+        grow_of::<heaps::Rlsf>(),
+        grow_of::<heaps::Talc>(),
+        grow_of::<heaps::Dlmalloc>(),
+        pair_of_numbers::<BitmapPages, PAGES>("page pair"),
+        pair_of_numbers::<Hinted<PAGES>, PAGES>("page pair"),
+        pair_of_numbers::<OurIds<LowestFirst>, IDS>("id pair"),
+        pair_of_numbers::<OurIds<RoundRobin>, IDS>("id pair"),
+        pair_of_numbers::<Hinted<IDS>, IDS>("id pair"),
+        burst_of::<BitmapPages>(),
+        burst_of::<Hinted<PAGES>>(),
         run_of::<BitmapPages>(),
         run_of::<BuddyPages>(),
         run_of::<BuddyFrames>(),
@@ -435,11 +451,32 @@ fn churn_of<H: Heap>() -> Probe {
     })
 }
 
-/// Gives a page back and takes one, where half of them is taken.
-fn page_of<N: Numbers>() -> Probe {
-    probe("page pair", N::NAME, N::SIDE, || {
-        let mut held = Held::<N>::new(PAGES, 50, OPERATIONS as usize);
+/// Grows a block by an eighth where there is room behind it.
+fn grow_of<H: Heap>() -> Probe {
+    probe("block grown in place", H::NAME, H::SIDE, || {
+        let (mut heap, _region) = make_heap::<H>();
+        let steps = steps();
+        grow_alone(&mut *heap, &steps);
+        counted(|| (0..OPERATIONS as usize / steps.len()).for_each(|_| grow_alone(&mut *heap, &steps)));
+    })
+}
+
+/// Gives a number back and takes one, where half of them is taken.
+fn pair_of_numbers<N: Numbers, const COUNT: usize>(what: &str) -> Probe {
+    probe(what, N::NAME, N::SIDE, || {
+        let mut held = Held::<N>::new(COUNT, 50, OPERATIONS as usize);
+        // The first passes fill the holes below what is taken.
+        (0..COUNT / OPERATIONS as usize).for_each(|_| held.change());
         counted(|| held.change());
+    })
+}
+
+/// Takes 1024 pages, then gives them back, where half of them is taken.
+fn burst_of<N: Numbers>() -> Probe {
+    probe("burst of pages", N::NAME, N::SIDE, || {
+        let (mut held, mut taken) = (Held::<N>::new(PAGES, 50, 1), [0; BURST]);
+        held.burst(&mut taken);
+        counted(|| held.burst(&mut taken));
     })
 }
 
@@ -447,6 +484,7 @@ fn page_of<N: Numbers>() -> Probe {
 fn run_of<N: Runs>() -> Probe {
     probe("run of pages", N::NAME, N::SIDE, || {
         let mut held = HeldRuns::<N>::new(50, (1, 16), 1, OPERATIONS as usize);
+        held.change();
         counted(|| held.change());
     })
 }

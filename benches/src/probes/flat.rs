@@ -4,13 +4,14 @@
 //!   memory   | live | hole | live | hole | ..    | a | b | c | d |        the rest is one run
 //!                                                  free b where a and c are free: two runs leave the index, one enters
 //!              64 B   64 B                         take a block at an alignment of 4 KiB from the rest: a run leaves, two enter
+//!                                                  grow a to half of b where that is free: a run leaves, one enters
 //! ```
 //!
 //! # Design
 //!
 //! Constant time is a statement about the worst call, so it is the worst calls that are counted, one at a time between calls
-//! that are not: a free between two free runs, in classes of several lengths each, and a block cut out of the middle of a run,
-//! which no first look finds. The counts of all heaps are the same number, which the gate compares: of 1 MiB and 16 GiB, and
+//! that are not: a free between two free runs, in classes of several lengths each, a block cut out of the middle of a run,
+//! which no first look finds, and a block that grows into the run behind it and leaves the rest of it in another class. The counts of all heaps are the same number, which the gate compares: of 1 MiB and 16 GiB, and
 //! with 10 and 1,000,000 live blocks, each beside a hole.
 //!
 //! Memory that is mapped and not touched costs nothing, so the heap of 16 GiB needs the pages of its map of marks only.
@@ -31,14 +32,23 @@ use crate::sink::exhausted;
 const FREE: &str = "worst free";
 /// What is done by the probes of a request.
 const ALLOC: &str = "worst request";
+/// What is done by the probes of a resize.
+const RESIZE: &str = "worst resize";
 
 /// Returns the probes of this file.
 pub(super) fn probes() -> Vec<Probe> {
-    let both = |who, free, alloc| [probe(FREE, who, Side::Ours, free), probe(ALLOC, who, Side::Ours, alloc)];
+    let all = |who, free, alloc, resize| {
+        [(FREE, free), (ALLOC, alloc), (RESIZE, resize)].map(|(what, run)| probe(what, who, Side::Ours, run))
+    };
     [
-        both("ours: Tlsf, 1 MiB, 10 live", frees::<20, 10>, requests::<20, 10>),
-        both("ours: Tlsf, 16 GiB, 10 live", frees::<34, 10>, requests::<34, 10>),
-        both("ours: Tlsf, 16 GiB, 1,000,000 live", frees::<34, 1_000_000>, requests::<34, 1_000_000>),
+        all("ours: Tlsf, 1 MiB, 10 live", frees::<20, 10> as fn(), requests::<20, 10>, resizes::<20, 10>),
+        all("ours: Tlsf, 16 GiB, 10 live", frees::<34, 10> as fn(), requests::<34, 10>, resizes::<34, 10>),
+        all(
+            "ours: Tlsf, 16 GiB, 1,000,000 live",
+            frees::<34, 1_000_000> as fn(),
+            requests::<34, 1_000_000>,
+            resizes::<34, 1_000_000>,
+        ),
     ]
     .into_iter()
     .flatten()
@@ -76,6 +86,8 @@ impl Filled {
 const SMALL: Layout = layout_of(64, 8);
 /// The layout of the blocks beside one another.
 const LARGE: Layout = layout_of(2000, 8);
+/// The layout of a block that took half of the one behind it.
+const GROWN: Layout = layout_of(3000, 8);
 /// The layout that no first look finds room for.
 const ALIGNED: Layout = layout_of(2000, 4096);
 
@@ -117,5 +129,23 @@ fn requests<const LOG: u32, const LIVE: usize>() {
         let block = block.unwrap_or_else(|| exhausted());
         // SAFETY: the block is live with this layout, and not used afterwards.
         unsafe { heap.dealloc(block, ALIGNED) };
+    }
+}
+
+/// Grows a block into the middle of the run behind it.
+fn resizes<const LOG: u32, const LIVE: usize>() {
+    let mut filled = Filled::new(1 << LOG, LIVE);
+    let heap = &mut filled.heap;
+    for _ in 0..OPERATIONS {
+        let [a, b, c] = [(); 3].map(|()| take(heap, LARGE));
+        let [first, middle, last] = sorted([a, b, c]);
+        let mut grown = false;
+        // SAFETY: the blocks are live with these layouts, and not used after they are freed.
+        unsafe {
+            heap.dealloc(middle, LARGE);
+            counted(|| grown = heap.resize_in_place(black_box(first), LARGE, GROWN));
+            heap.dealloc(first, if grown { GROWN } else { exhausted() });
+            heap.dealloc(last, LARGE);
+        }
     }
 }

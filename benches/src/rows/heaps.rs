@@ -293,7 +293,7 @@ fn in_turn<H: Heap>() -> Contestant {
 }
 
 /// Returns a heap over a region, in the order in which they are dropped.
-fn make_heap<H: Heap>() -> (Box<H>, Region) {
+pub fn make_heap<H: Heap>() -> (Box<H>, Region) {
     let region = Region::new(REGION);
     // SAFETY: the region is dropped after the heap, and serves no other.
     let heap = unsafe { region.heap::<H>(region.bytes()) };
@@ -345,7 +345,7 @@ fn alone<H: Heap>() -> Contestant {
 }
 
 /// Returns the sizes of the buffer that grows alone, after the first.
-fn steps() -> Vec<usize> {
+pub fn steps() -> Vec<usize> {
     core::iter::successors(Some(64), |size| Some(size + size / 8))
         .skip(1)
         .take_while(|size| *size <= LONGEST)
@@ -354,7 +354,7 @@ fn steps() -> Vec<usize> {
 
 /// Grows a buffer from 64 bytes through all sizes, then gives it back.
 #[inline(never)]
-fn grow_alone<H: Heap>(heap: &mut H, sizes: &[usize]) {
+pub fn grow_alone<H: Heap>(heap: &mut H, sizes: &[usize]) {
     keep(heap);
     let mut size = 64;
     let mut buffer = heap.alloc(layout_of(size, ALIGN)).unwrap_or_else(|| exhausted());

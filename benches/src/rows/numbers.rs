@@ -32,7 +32,7 @@ const CHANGES: usize = 1 << 14;
 /// Pairs per batch where some contestants take tens of microseconds for one.
 const SLOW_CHANGES: usize = 256;
 /// Numbers taken before as many are given back.
-const BURST: usize = 1024;
+pub const BURST: usize = 1024;
 
 /// Returns the rows of this file.
 pub fn rows() -> Vec<Row> {
@@ -149,7 +149,7 @@ impl<N: Numbers> Held<N> {
 
     /// Takes numbers, then gives them back.
     #[inline(never)]
-    fn burst(&mut self, taken: &mut [usize; BURST]) {
+    pub fn burst(&mut self, taken: &mut [usize; BURST]) {
         let numbers = &mut self.numbers;
         keep(numbers);
         for place in taken.iter_mut() {
