@@ -41,6 +41,9 @@ fn main() -> io::Result<()> {
             write(seeds.join(target), name, &behind(index as u8, 400))?;
         }
     }
+    for number in 0..8 {
+        write(seeds.join("abi"), &format!("history_{number}"), &behind(number, 600))?;
+    }
     for number in 0..4 {
         write(seeds.join("layouts"), &format!("numbers_{number}"), &behind(number, 18))?;
     }

@@ -9,6 +9,7 @@
 //!
 //! | module | input | oracle |
 //! |---|---|---|
+//! | [`abi`] | a history of calls of the functions of C | a map of the live blocks |
 //! | [`arenas`] | an arena, its backing, a failing system call, a history | the shadow model of `forge_trace` |
 //! | [`slabs`] | a slab, its policy, a history | the same |
 //! | [`wrappers`] | a layout, two wrappers, a history | the same |
@@ -27,6 +28,7 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 
+pub mod abi;
 pub mod arenas;
 pub mod collections;
 pub mod heaps;

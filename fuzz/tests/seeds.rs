@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forge_fuzz::{arenas, collections, decode, heaps, layouts, runs, slabs, traces, wrappers};
+use forge_fuzz::{abi, arenas, collections, decode, heaps, layouts, runs, slabs, traces, wrappers};
 
 /// The largest seed in bytes: seeds are read by people, too.
 const LARGEST: usize = 1024;
@@ -20,6 +20,11 @@ fn each_seed(target: &str, at_least: usize, mut run: impl FnMut(&[u8])) {
         count += 1;
     }
     assert!(count >= at_least, "{count} seeds for {target}");
+}
+
+#[test]
+fn the_functions_of_c_pass_theirs() {
+    each_seed("abi", 8, |bytes| abi::run(&decode(bytes).unwrap()));
 }
 
 #[test]
