@@ -67,7 +67,7 @@ const SIZES: [usize; CLASSES] = {
 const TABLE: ClassTable<CLASSES> = ClassTable::new(SIZES).with_align_limit(UNIT);
 
 /// The bytes up to which every [`STEP`] has an entry of its own.
-const SMALL: usize = 1 << 10;
+const SMALL: usize = if LARGEST < 1 << 10 { LARGEST } else { 1 << 10 };
 /// The bytes between two small classes, at least.
 const STEP: usize = 8;
 /// The bytes of the largest class.
@@ -131,7 +131,7 @@ const NONE: u8 = u8::MAX;
 
 const _: () = {
     assert!(BY_STEP[0] == 0 && BY_STEP[SMALL / STEP - 1] != NONE, "every small size has a class");
-    assert!(BY_QUARTER[3] as usize == CLASSES - 1, "every size up to the largest class has one");
+    assert!(class_above(LARGEST - 1) as usize == CLASSES - 1, "every size up to the largest class has one");
 };
 
 /// The number of a size class.
