@@ -66,15 +66,15 @@ fn the_class_of_a_word_is_its_greatest_aligned_block() {
 #[test]
 fn random_histories_are_those_of_a_list_of_units() {
     let ranges = [
+        (60, 70),
+        (1, 200),
         (0, 256),
-        (1, 256),
         (64, 128),
         (7, 1500),
         (129, 131),
-        (60, 70),
         (usize::MAX / 64 - 300, usize::MAX / 64),
     ];
-    for (start, end) in ranges {
+    for (start, end) in ranges.into_iter().take(if cfg!(miri) { 2 } else { 7 }) {
         for percent in [10, 50, 90, 99].into_iter().take(if cfg!(miri) { 1 } else { 4 }) {
             let (mut map, mut words) = over(start, end);
             let mut free = vec![true; end - start];
