@@ -141,7 +141,7 @@ unsafe extern "C" fn deallocate_elsewhere(block: *mut c_void) {
 #[inline(always)]
 pub(crate) unsafe fn deallocate_sized(block: *mut c_void, size: usize, align: usize) {
     if !block.is_null() {
-        HEAP.expect(block.cast(), size.max(1), Some(align));
+        HEAP.check_layout(block.cast(), size.max(1), Some(align));
     }
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };

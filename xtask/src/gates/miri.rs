@@ -19,10 +19,11 @@ const OF_ADDRESSES: &str = "-Zmiri-permissive-provenance";
 const HEAPS: [&str; 2] = ["layout::heap::", "share::"];
 
 /// The full form.
-const FULL: [Part; 4] = [
+const FULL: [Part; 5] = [
     Part::of("forge-alloc-core").targets(&["--lib", "--tests"]),
     Part::of("forge-alloc").targets(&["--lib", "--tests"]).skip(&HEAPS),
     Part::of("forge-alloc").named("forge-alloc heaps").only(&HEAPS).addresses(),
+    Part::of("forge-malloc").addresses(),
     Part::of("forge-trace").targets(&["--lib", "--tests"]),
 ];
 

@@ -33,6 +33,7 @@ pub(crate) fn ci(report: &mut Report) {
     kernel::gate(report);
     counts::gate(report);
     loom::gates(report);
+    preload::gates(report);
     miri::gates(report, &miri::Options::quick());
     sanitize::gates(report, &["address"]);
     cross::gates(report, &cross::ALL);

@@ -114,13 +114,13 @@ const PROGRAMS: [Program; 7] = [
 /// Adds the gates.
 pub(crate) fn gates(report: &mut Report) {
     let mut built = false;
-    report.gate("preload object", |clock| {
+    report.deep_gate("preload object", Duration::from_secs(120), |clock| {
         object_gate(clock)?;
         built = true;
         Ok(())
     });
     for program in PROGRAMS {
-        report.gate(&format!("preload {}", program.name), |clock| {
+        report.deep_gate(&format!("preload {}", program.name), Duration::from_secs(30), |clock| {
             if !built {
                 return Err(Stop::Skipped("there is no object that passes its own tests".into()));
             }

@@ -19,7 +19,7 @@ pub trait Profile: 'static {
     const RETAINED_BYTES: usize;
     /// The bytes of free mappings of their own that are kept for the next request.
     const RETAINED_HUGE_BYTES: usize;
-    /// Whether blocks are [armed](super::front::armed): checked whenever they are freed, zero while they are free, and large ones
+    /// Whether blocks are armed: checked whenever they are freed, zero while they are free, and large ones
     /// between guards.
     const ARMED: bool = false;
     /// The most free blocks of one size class that a thread holds back, so that the next block is drawn from them and what it has at

@@ -54,7 +54,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     /// Ends the process if blocks are armed and the one that starts at an address has another size than `size`, or, where one is given, another
     /// alignment: what a caller says who need not say it.
     #[inline]
-    pub fn expect(&self, block: *const u8, size: usize, align: Option<usize>) {
+    pub fn check_layout(&self, block: *const u8, size: usize, align: Option<usize>) {
         if P::ARMED {
             let layout = self.armed_layout(block.addr()).unwrap_or_else(|| checks::misuse(Misuse::NoMapping));
             if layout.size() != size || align.is_some_and(|align| layout.align() != align) {
@@ -65,7 +65,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
 }
 
 impl<P: Profile> ThreadCache<P> {
-    /// Returns a block of this layout if one of its class is at hand and the size is at most [`SMALL`], or null. O(1), without a call.
+    /// Returns a block of this layout if one of its class is at hand and the size is at most a kibibyte, or null. O(1), without a call.
     /// Blocks that are armed or drawn are never at hand.
     ///
     /// # Safety
