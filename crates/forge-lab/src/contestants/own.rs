@@ -29,30 +29,6 @@ pub(super) static CONTESTANTS: &[Contestant] = &[
         run: |trial| trial.run(|| Ok(GlobalAllocAdapter(System))),
     },
     Contestant {
-        name: "forge",
-        about: "forge_malloc::fast, the process allocator: a cache per thread, spans, depots",
-        note: "",
-        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ForgeMalloc::new()))),
-    },
-    Contestant {
-        name: "forge-hardened",
-        about: "forge_malloc::fast, profile hardened: blocks are checked and cleared when they are freed, large ones guarded",
-        note: "checks each block",
-        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(HardenedMalloc::new()))),
-    },
-    Contestant {
-        name: "forge-paranoid",
-        about: "forge_malloc::paranoid: pages of its own between guards for each block",
-        note: "two system calls per call",
-        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ParanoidMalloc::new()))),
-    },
-    Contestant {
-        name: "forge-basic",
-        about: "forge_malloc::basic, the teaching allocator: a tree of free blocks, first fit",
-        note: "",
-        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(UnixAllocator::new()))),
-    },
-    Contestant {
         name: "bump",
         about: "BumpArena over one mapping: a cursor; a free takes back the last block only",
         note: NEVER_REUSES,
@@ -83,6 +59,30 @@ pub(super) static CONTESTANTS: &[Contestant] = &[
         about: "one mapping of the operating system per block: what an allocator is there to avoid",
         note: "a system call per call",
         run: |trial| trial.run(|| Ok(MappingPerBlock)),
+    },
+    Contestant {
+        name: "forge",
+        about: "forge_malloc::fast, the process allocator: a cache per thread, spans, depots",
+        note: "",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ForgeMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-hardened",
+        about: "forge_malloc::fast, profile hardened: blocks are checked and cleared when they are freed, large ones guarded",
+        note: "checks each block",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(HardenedMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-paranoid",
+        about: "forge_malloc::paranoid: pages of its own between guards for each block",
+        note: "two system calls per call",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(ParanoidMalloc::new()))),
+    },
+    Contestant {
+        name: "forge-basic",
+        about: "forge_malloc::basic, the teaching allocator: a tree of free blocks, first fit",
+        note: "",
+        run: |trial| trial.run(|| Ok(GlobalAllocAdapter(UnixAllocator::new()))),
     },
 ];
 
