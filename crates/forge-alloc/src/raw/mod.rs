@@ -12,7 +12,6 @@ pub(crate) mod freelist;
 #[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub(crate) mod lane_chain;
 pub(crate) mod place;
-#[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub(crate) mod prefetch;
 pub(crate) mod run;
 pub(crate) mod slot_link;

@@ -10,6 +10,7 @@
 use core::ptr::NonNull;
 
 /// Whether a hint does anything here; where it does not, finding the address to hint at is wasted work.
+#[cfg(all(feature = "std", target_has_atomic = "64"))]
 pub(crate) const ENABLED: bool = cfg!(all(target_arch = "x86_64", not(loom), not(miri)));
 
 /// Asks for the cache line at `place`, which may be any address. O(1).
