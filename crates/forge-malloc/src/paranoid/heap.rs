@@ -304,8 +304,8 @@ impl<O: Os> Heap<O> {
         self.started()
     }
 
-    /// Takes every lock, so that a fork finds all that they guard whole.
-    pub(super) fn lock_all(&self) {
+    /// Takes every lock, so that a fork finds all that they guard whole. Until they are given back, every request waits.
+    pub fn lock_all(&self) {
         self.starting.lock();
         if let Some(hall) = self.started() {
             hall.shards.iter().for_each(|shard| shard.lock.lock());
@@ -318,7 +318,7 @@ impl<O: Os> Heap<O> {
     /// # Safety
     ///
     /// [`lock_all`](Self::lock_all) took them, on this thread or on the one that this process was forked from.
-    pub(super) unsafe fn unlock_all(&self, is_child: bool) {
+    pub unsafe fn unlock_all(&self, is_child: bool) {
         // SAFETY: the caller's promise: the locks are held, and there is a hall exactly if there was one then.
         unsafe {
             if let Some(hall) = self.started() {
