@@ -254,7 +254,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub fn class_stats(&self) -> impl Iterator<Item = ClassStats> {
         Class::all().map(|class| {
             let (shelf, shape) = (self.shelf(class), class.shape::<P>());
-            ClassStats { size: shape.size, issued: shelf.issued(), waiting: shelf.depot.len() * shape.batch }
+            ClassStats { size: shape.size, issued: shelf.issued(), waiting: shelf.depot.blocks() }
         })
     }
 

@@ -24,6 +24,6 @@ pub struct ClassStats {
     pub size: usize,
     /// The blocks that were taken out of spans: live ones, those that threads keep at hand, and those that wait.
     pub issued: usize,
-    /// About how many of them are free and wait for any thread.
+    /// How many of them are free and wait for any thread.
     pub waiting: usize,
 }

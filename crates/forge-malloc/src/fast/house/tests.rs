@@ -173,3 +173,33 @@ fn a_dropped_attachment_keeps_no_block() {
     assert!(heap.stats().mapped <= 8 << 20, "{:?}", heap.stats());
     assert_eq!(heap.stats().live, 0);
 }
+
+#[test]
+fn the_statistics_never_say_less_than_what_lives() {
+    let heap = Heap::<Fast, _>::new(SimOs::new(4 << 10));
+    let attached = Attached::new(&heap);
+    let mut live = Vec::new();
+    let mut bytes = 0;
+    for size in [8, 100, 2000, 30_000, 100_000] {
+        let layout = layout(size, 8);
+        for round in 0..10 {
+            let block = attached.allocate(layout).unwrap().cast::<u8>();
+            if round == 5 {
+                live.push((block, layout));
+                bytes += size;
+            } else {
+                // SAFETY: a live block of this layout, freed once.
+                unsafe { attached.deallocate(block, layout) };
+            }
+        }
+        // What the cache kept waits for any thread, in batches that are not full.
+        attached.empty();
+        assert!((bytes..bytes * 2).contains(&heap.stats().live), "{bytes}: {:?}", heap.stats());
+    }
+    for (block, layout) in live {
+        // SAFETY: a live block of this layout, freed once.
+        unsafe { attached.deallocate(block, layout) };
+    }
+    attached.empty();
+    assert_eq!(heap.stats().live, 0);
+}

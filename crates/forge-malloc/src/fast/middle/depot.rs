@@ -25,6 +25,7 @@
 //! lives and looks; blocks here have none, so a thread that ends leaves nothing behind.
 #![allow(unsafe_code)]
 
+use forge_alloc_core::sync::atomic::{AtomicUsize, Ordering};
 use forge_os::Os;
 
 use super::batches::{Batches, Stack};
@@ -35,14 +36,21 @@ use crate::fast::glue::const_unless_loom;
 #[derive(Debug)]
 pub(crate) struct Depot {
     stack: Stack,
+    blocks: AtomicUsize,
 }
 
 impl Depot {
     const_unless_loom! {
         /// Returns an empty depot.
         pub(crate) fn new() -> Self {
-            Self { stack: Stack::new() }
+            Self { stack: Stack::new(), blocks: AtomicUsize::new(0) }
         }
+    }
+
+    /// Returns how many blocks there were a moment ago, or a batch more. O(1).
+    pub(crate) fn blocks(&self) -> usize {
+        // Relaxed: an estimate.
+        self.blocks.load(Ordering::Relaxed)
     }
 
     /// Returns how many batches there were a moment ago. O(1).
@@ -75,6 +83,8 @@ impl Depot {
             unsafe { place.copy_from_nonoverlapping(blocks, count) };
             count
         });
+        // Relaxed, here and below: the number is read by itself. It is never less than what is taken out.
+        self.blocks.fetch_add(count, Ordering::Relaxed);
         self.stack.push(batches, held);
         true
     }
@@ -91,6 +101,7 @@ impl Depot {
         // SAFETY: the caller promises the room; the batch is this thread's.
         unsafe { out.copy_from_nonoverlapping(blocks, count) };
         batches.put_back(held);
+        self.blocks.fetch_sub(count, Ordering::Relaxed);
         count
     }
 }
