@@ -1,6 +1,7 @@
 //! Running something in a forked child, and how that ended.
 #![allow(unsafe_code)]
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::Read;
 use std::os::fd::FromRawFd;
@@ -9,7 +10,7 @@ use std::os::fd::FromRawFd;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     /// It was aborted and printed this line, and nothing else.
-    Aborts(&'static str),
+    Aborts(Cow<'static, str>),
     /// It touched what may not be touched.
     Faults,
     /// It went on.
@@ -51,7 +52,7 @@ fn described(status: i32, text: String) -> End {
     match signal {
         Some(libc::SIGSEGV | libc::SIGBUS) if text.is_empty() => End::Faults,
         Some(libc::SIGABRT) => match text.strip_suffix('\n') {
-            Some(line) if !line.contains('\n') => End::Aborts(String::from(line).leak()),
+            Some(line) if !line.contains('\n') => End::Aborts(Cow::Owned(line.into())),
             _ => End::Otherwise(status, text),
         },
         None if status == 0 && text.is_empty() => End::Survives,

@@ -11,6 +11,7 @@ mod touches;
 mod worlds;
 
 use std::alloc::{GlobalAlloc, Layout};
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::ptr;
 
@@ -19,14 +20,18 @@ use forge_malloc::paranoid::ParanoidMalloc;
 
 const SIZES: [usize; 12] = [0, 1, 8, 16, 24, 128, 1024, 4096, 16 << 10, 128 << 10, 256 << 10, 4 << 20];
 
-const FOREIGN: End =
-    End::Aborts("forge-malloc: free or resize of an address that this allocator never handed out");
-const NO_START: End = End::Aborts("forge-malloc: free or resize of an address at which no block starts");
-const NOT_LIVE: End = End::Aborts("forge-malloc: free or resize of a block that was freed already");
-const LAYOUT: End =
-    End::Aborts("forge-malloc: free or resize of a block with another size or alignment than it has");
-const FRONT: End = End::Aborts("forge-malloc: the bytes in front of a block were overwritten");
-const BEHIND: End = End::Aborts("forge-malloc: the bytes behind a block were overwritten");
+const FOREIGN: End = End::Aborts(Cow::Borrowed(
+    "forge-malloc: free or resize of an address that this allocator never handed out",
+));
+const NO_START: End =
+    End::Aborts(Cow::Borrowed("forge-malloc: free or resize of an address at which no block starts"));
+const NOT_LIVE: End =
+    End::Aborts(Cow::Borrowed("forge-malloc: free or resize of a block that was freed already"));
+const LAYOUT: End = End::Aborts(Cow::Borrowed(
+    "forge-malloc: free or resize of a block with another size or alignment than it has",
+));
+const FRONT: End = End::Aborts(Cow::Borrowed("forge-malloc: the bytes in front of a block were overwritten"));
+const BEHIND: End = End::Aborts(Cow::Borrowed("forge-malloc: the bytes behind a block were overwritten"));
 
 /// A misuse of a block of this size.
 type Attack = fn(&dyn GlobalAlloc, usize);
