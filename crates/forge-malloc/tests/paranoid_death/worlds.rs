@@ -142,6 +142,9 @@ fn without_marks_the_limit_on_mappings_is_an_error_and_ends_with_the_blocks() {
 #[test]
 #[cfg(target_os = "linux")]
 fn little_address_space_is_an_error_and_ends_with_the_blocks() {
+    if super::child::is_emulated() {
+        return;
+    }
     static HEAP: Heap<Native> = Heap::new(Native);
     for size in [24, 5000, 100_000, 1 << 20, 9 << 20] {
         let end = ended(|| {
