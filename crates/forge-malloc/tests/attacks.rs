@@ -8,13 +8,14 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::os::unix::process::ExitStatusExt;
-use std::process::{Command, ExitStatus};
+mod support;
+
 use std::ptr::NonNull;
 
 use forge_alloc_core::{Allocator, Deallocator, NonZeroLayout};
 use forge_malloc::fast::{Attached, Hardened, Heap};
 use forge_os::Native;
+use support::{only, signal_of};
 
 static HEAP: Heap<Hardened, Native> = Heap::new(Native);
 
@@ -48,31 +49,6 @@ enum Verdict {
 
 use Verdict::{Aborts, Faults, Lives};
 
-/// The program and its arguments, in words, that run a test program of a foreign target, as cargo's `runner` does.
-const RUNNER: &str = "FORGE_TEST_RUNNER";
-
-/// Returns the command that runs only the test `name` of this program, as the process that is attacked.
-fn child(name: &str, what: &str) -> Command {
-    let program = std::env::current_exe().unwrap();
-    let runner = std::env::var(RUNNER).unwrap_or_default();
-    let mut words = runner.split_whitespace();
-    let mut command = match words.next() {
-        Some(emulator) => {
-            let mut command = Command::new(emulator);
-            command.args(words).arg(program);
-            command
-        }
-        None => Command::new(program),
-    };
-    command.args(["--exact", name, "--nocapture"]).env(CHILD, what);
-    command
-}
-
-/// Returns the signal that ended a process: an emulator may die of it or report it as a shell does.
-fn signal_of(status: ExitStatus) -> Option<i32> {
-    status.signal().or_else(|| status.code().filter(|&code| code > 128).map(|code| code - 128))
-}
-
 /// Runs an attack for each size in a process of its own, which runs only the test `name`, and asserts its end.
 fn attack(name: &str, sizes: &[usize], verdict: impl Fn(usize) -> Verdict, attack: fn(&Here, usize)) {
     if let Some(size) = std::env::var_os(CHILD) {
@@ -82,7 +58,7 @@ fn attack(name: &str, sizes: &[usize], verdict: impl Fn(usize) -> Verdict, attac
         std::process::exit(0);
     }
     for &size in sizes {
-        let output = child(name, &size.to_string()).output().unwrap();
+        let output = only(name).env(CHILD, size.to_string()).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         let (signal, code) = (signal_of(output.status), output.status.code());
         let expected = verdict(size);
@@ -206,7 +182,7 @@ fn a05_two_threads_free_at_once() {
             race(size.to_str().unwrap().parse().unwrap());
             std::process::exit(0);
         }
-        let output = child("a05_two_threads_free_at_once", "64").output().unwrap();
+        let output = only("a05_two_threads_free_at_once").env(CHILD, "64").output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         let said = errors.lines().filter(|line| [DOUBLE, at_once, in_span].contains(line)).count();
         assert_eq!((signal_of(output.status), said), (Some(libc::SIGABRT), 1), "race {message}: {errors}");
@@ -270,7 +246,7 @@ fn with_strange(name: &str, size: usize, work: fn(&Here, NonNull<u8>, usize)) {
         return;
     }
     for (place, address) in strange(block, size).into_iter().enumerate() {
-        let output = child(name, &(size * 10 + place).to_string()).output().unwrap();
+        let output = only(name).env(CHILD, (size * 10 + place).to_string()).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         let noticed = errors.lines().any(|line| [NO_BLOCK, NO_MAPPING, WRONG].contains(&line));
         assert!(

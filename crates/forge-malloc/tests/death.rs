@@ -3,12 +3,13 @@
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod support;
+
 use std::alloc::{GlobalAlloc, Layout};
 use std::env;
-use std::os::unix::process::ExitStatusExt;
-use std::process::Command;
 
 use forge_malloc::basic::{GenericAllocator, MmapHeapGrower};
+use support::{only, signal_of};
 
 type Heap = GenericAllocator<MmapHeapGrower>;
 
@@ -25,19 +26,10 @@ fn dies(name: &str, message: &str, misuse: fn()) {
         eprintln!("the misuse was not noticed");
         return;
     }
-    let program = env::current_exe().unwrap();
-    // An emulator with its arguments, where the system does not know the format of the program.
-    let runner = env::var("FORGE_TEST_RUNNER").unwrap_or_default();
-    let mut words = runner.split_whitespace().map(Into::into).chain([program.into_os_string()]);
-    let mut command = Command::new(words.next().unwrap());
-    let output = command.args(words).args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+    let output = only(name).env(CHILD, "1").output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(errors.lines().any(|line| line == message), "{errors}");
-    let code = output.status.code();
-    assert!(
-        output.status.signal() == Some(libc::SIGABRT) || code == Some(128 + libc::SIGABRT),
-        "{code:?}: {errors}"
-    );
+    assert_eq!(signal_of(output.status), Some(libc::SIGABRT), "{:?}: {errors}", output.status);
 }
 
 #[test]

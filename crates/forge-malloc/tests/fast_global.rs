@@ -6,3 +6,5 @@ use forge_malloc::fast::ForgeMalloc;
 
 #[global_allocator]
 static GLOBAL: ForgeMalloc = ForgeMalloc::new();
+
+const EFFORT: process::Effort = process::Effort { keys: 20_000, blocks: 200_000, words: 4_000_000 };

@@ -6,3 +6,5 @@ use forge_malloc::fast::HardenedMalloc;
 
 #[global_allocator]
 static GLOBAL: HardenedMalloc = HardenedMalloc::new();
+
+const EFFORT: process::Effort = process::Effort { keys: 20_000, blocks: 200_000, words: 4_000_000 };

@@ -4,19 +4,31 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::mpsc;
 use std::thread;
 
+/// How much a program does: an allocator that takes system calls for each block gets less.
+pub(crate) struct Effort {
+    /// Keys in the collections.
+    pub(crate) keys: u64,
+    /// Blocks that travel between threads.
+    pub(crate) blocks: u64,
+    /// Words in the vector that grows.
+    pub(crate) words: u64,
+}
+
+const EFFORT: Effort = super::EFFORT;
+
 #[test]
 fn collections_keep_what_they_hold() {
     let mut tree = BTreeMap::new();
     let mut table = HashMap::new();
-    for key in 0..20_000_u64 {
+    for key in 0..EFFORT.keys {
         tree.insert(key.wrapping_mul(0x9E37_79B9_7F4A_7C15), vec![key; (key % 40) as usize]);
         table.insert(key, format!("{key:>width$}", width = (key % 200) as usize));
     }
-    for key in (0..20_000_u64).step_by(3) {
+    for key in (0..EFFORT.keys).step_by(3) {
         tree.remove(&key.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         table.remove(&key);
     }
-    for key in 0..20_000_u64 {
+    for key in 0..EFFORT.keys {
         let there = key % 3 != 0;
         let values = tree.get(&key.wrapping_mul(0x9E37_79B9_7F4A_7C15));
         assert_eq!(values.is_some(), there);
@@ -38,7 +50,7 @@ fn blocks_travel_between_threads_unharmed() {
             .sum::<usize>()
     });
     let mut sent = 0;
-    for number in 0..200_000_u64 {
+    for number in 0..EFFORT.blocks {
         let len = 1 + (number * 7 % 97) as usize;
         sent += len;
         sender.send(vec![number; len]).unwrap();
@@ -50,7 +62,7 @@ fn blocks_travel_between_threads_unharmed() {
 #[test]
 fn a_vector_grows_to_any_size() {
     let mut vector = Vec::new();
-    for number in 0..4_000_000_u64 {
+    for number in 0..EFFORT.words {
         vector.push(number);
     }
     assert!(vector.iter().enumerate().all(|(index, &number)| index as u64 == number));
