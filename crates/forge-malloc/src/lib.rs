@@ -25,6 +25,8 @@ pub mod basic;
 pub mod fast;
 #[cfg(all(target_has_atomic = "ptr", not(loom)))]
 pub mod paranoid;
+#[cfg(target_has_atomic = "ptr")]
+mod zeros;
 
 /// The chapters about this crate, compiled and run as tests.
 #[cfg(all(doctest, feature = "std"))]

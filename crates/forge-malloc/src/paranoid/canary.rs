@@ -22,6 +22,7 @@ use core::slice;
 
 use super::checks::Misuse;
 use super::sizes::Place;
+use crate::zeros::is_zero;
 
 /// How many bytes in front of a block have its tag.
 const NEAR: usize = 32;
@@ -63,14 +64,6 @@ pub(super) unsafe fn check(block: *const u8, place: &Place, tag: u64) -> Result<
     let expected =
         bytes_of(tag).take(slack.len()).enumerate().map(|(index, byte)| if index == 0 { 0 } else { byte });
     if slack.iter().copied().eq(expected) { Ok(()) } else { Err(Misuse::Behind) }
-}
-
-/// Returns whether all bytes are zero, without a branch for each of them.
-fn is_zero(bytes: &[u8]) -> bool {
-    // SAFETY: every pattern is a value of a word.
-    let (front, words, behind) = unsafe { bytes.align_to::<u64>() };
-    let rest = front.iter().chain(behind).fold(0, |all, byte| all | byte);
-    words.iter().fold(u64::from(rest), |all, word| all | word) == 0
 }
 
 /// Returns the bytes of a tag, again and again.

@@ -25,6 +25,7 @@
 
 use core::alloc::Layout;
 use core::ptr::{self, NonNull};
+use core::slice;
 
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_alloc_core::sync::{RawLock, SpinLock};
@@ -33,6 +34,7 @@ use forge_os::{Advice, MapOptions, Os, Protection};
 use super::huge::Amounts;
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
+use crate::zeros::is_zero;
 
 /// The number of chains, a power of two. The threads of the model checker have stacks of a few pages.
 const CHAINS: usize = if cfg!(loom) { 1 } else { 256 };
@@ -120,7 +122,7 @@ impl<O: Os> Guarded<O> {
             if layout.is_some_and(|layout| layout != real) {
                 checks::misuse(Misuse::WrongLayout);
             }
-            if !is_zero(start.add(real.size()).as_ptr(), len - real.size()) {
+            if !is_zero(slice::from_raw_parts(start.add(real.size()).as_ptr(), len - real.size())) {
                 checks::misuse(Misuse::Overflow);
             }
             if self.os.unmap(start.sub(lead), lead + len + self.os.page_size()).is_err() {
@@ -236,16 +238,6 @@ unsafe fn guard(os: &impl Os, start: NonNull<u8>, len: usize) {
             let _ = os.protect(start, len, Protection::NONE);
         }
     }
-}
-
-/// Returns whether `len` bytes are all zero. O(`len`).
-///
-/// # Safety
-///
-/// The bytes are readable, and nobody writes them meanwhile.
-pub(crate) unsafe fn is_zero(start: *const u8, len: usize) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { core::slice::from_raw_parts(start, len) }.iter().fold(0, |all, byte| all | byte) == 0
 }
 
 // SAFETY: the state is reached under the lock.

@@ -40,18 +40,18 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
-use core::ptr;
 use core::sync::atomic::Ordering;
+use core::{ptr, slice};
 
 use forge_os::Os;
 
 use super::cache::{ThreadCache, allocate_huge, allocate_huge_zeroed, block_at};
 use super::sizes::Class;
-use crate::fast::back::guarded::is_zero;
 use crate::fast::back::segment::{GRAIN, state_of};
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
+use crate::zeros::{is_zero, words_are_zero};
 
 /// The state of a grain where a live block starts.
 const LIVE: u8 = 1;
@@ -150,7 +150,7 @@ impl Slot {
             }
             state.store(LIVE, Ordering::Relaxed);
             if self.size <= LARGEST_CHECKED
-                && !words_are_zero(self.at(0).cast(), self.size / size_of::<u64>())
+                && !words_are_zero(slice::from_raw_parts(self.at(0).cast(), self.size / size_of::<u64>()))
             {
                 misuse(Misuse::WriteAfterFree);
             }
@@ -188,7 +188,7 @@ impl Slot {
         // SAFETY: the caller's promise; a slot has at least two words.
         unsafe {
             if gap > size_of::<u64>() {
-                return is_zero(self.at(size), gap);
+                return is_zero(slice::from_raw_parts(self.at(size), gap));
             }
             // The last bytes of the word before the tail, which has others of the block in front of them.
             let word = u64::from_le(self.at(self.size - TAIL - size_of::<u64>()).cast::<u64>().read());
@@ -252,17 +252,6 @@ impl Slot {
             self.at(self.size - TAIL).cast::<u64>().write(0);
         }
     }
-}
-
-/// Returns whether words are zero. O(`count`).
-///
-/// # Safety
-///
-/// The words are readable, and nobody writes them meanwhile.
-#[inline(always)]
-unsafe fn words_are_zero(start: *const u64, count: usize) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { core::slice::from_raw_parts(start, count) }.iter().fold(0, |all, word| all | word) == 0
 }
 
 /// The requests of a profile that arms its blocks. What they promise is what those without the suffix do.
