@@ -18,12 +18,14 @@
 //! # Design
 //!
 //! The addresses lie outside the slots, so that nothing that is written to a free slot can reach them, and a free touches
-//! no memory of the slot. The entries are atomic for the sake of `len`, which other threads read; every access is relaxed.
+//! no memory of the slot. The count is atomic for the sake of `len`, which other threads read; the entries are not, so that
+//! moving a bundle is one copy of memory.
+#![allow(unsafe_code)]
 
-use core::array;
 use core::ptr::{self, NonNull};
 
-use forge_alloc_core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use forge_alloc_core::sync::atomic::{AtomicUsize, Ordering};
+use forge_alloc_core::sync::cell::UnsafeCell;
 
 /// The largest number of slots in a magazine. The model checker needs few.
 pub(crate) const MAGAZINE: usize = if cfg!(loom) { 2 } else { 127 };
@@ -67,16 +69,30 @@ impl Bundle {
     }
 }
 
-/// The free slots of one thread.
+/// The free slots of one thread. What holds it is shared between threads, and lets each reach its own (I1).
 pub(crate) struct Magazine {
     count: AtomicUsize,
-    slots: [AtomicPtr<u8>; MAGAZINE],
+    slots: UnsafeCell<[*mut u8; MAGAZINE]>,
 }
 
 impl Magazine {
     /// Returns an empty magazine.
     pub(crate) fn new() -> Self {
-        Self { count: AtomicUsize::new(0), slots: array::from_fn(|_| AtomicPtr::new(ptr::null_mut())) }
+        Self { count: AtomicUsize::new(0), slots: UnsafeCell::new([ptr::null_mut(); MAGAZINE]) }
+    }
+
+    /// Calls `read` with the entries.
+    #[inline(always)]
+    fn entries<R>(&self, read: impl FnOnce(&[*mut u8; MAGAZINE]) -> R) -> R {
+        // SAFETY: the caller's thread is the only one here (I1), and no `read` of this module changes the entries.
+        self.slots.with(|slots| read(unsafe { &*slots }))
+    }
+
+    /// Calls `change` with the entries.
+    #[inline(always)]
+    fn entries_mut<R>(&self, change: impl FnOnce(&mut [*mut u8; MAGAZINE]) -> R) -> R {
+        // SAFETY: as in `entries`, and no `change` of this module comes here again.
+        self.slots.with_mut(|slots| change(unsafe { &mut *slots }))
     }
 
     /// Returns how many slots are in it; approximate if another thread holds it. O(1).
@@ -91,7 +107,7 @@ impl Magazine {
     pub(crate) fn pop(&self) -> Option<NonNull<u8>> {
         // The count of an empty magazine wraps to an entry that does not exist.
         let newest = self.len().wrapping_sub(1);
-        let slot = self.slots.get(newest)?.load(Ordering::Relaxed);
+        let slot = self.entries(|slots| slots.get(newest).copied())?;
         self.count.store(newest, Ordering::Relaxed);
         NonNull::new(slot)
     }
@@ -100,15 +116,18 @@ impl Magazine {
     #[inline(always)]
     pub(crate) fn push(&self, slot: NonNull<u8>) -> bool {
         let count = self.len();
-        let Some(entry) = self.slots.get(count) else { return false };
-        entry.store(slot.as_ptr(), Ordering::Relaxed);
-        self.count.store(count + 1, Ordering::Relaxed);
-        true
+        let room =
+            self.entries_mut(|slots| slots.get_mut(count).map(|entry| *entry = slot.as_ptr()).is_some());
+        if room {
+            self.count.store(count + 1, Ordering::Relaxed);
+        }
+        room
     }
 
     /// Returns whether a slot is in it. O(magazine).
     pub(crate) fn contains(&self, slot: NonNull<u8>) -> bool {
-        self.slots.iter().take(self.len()).any(|entry| entry.load(Ordering::Relaxed) == slot.as_ptr())
+        let len = self.len();
+        self.entries(|slots| slots.iter().take(len).any(|&entry| entry == slot.as_ptr()))
     }
 
     /// Moves the `count` oldest slots, or as many as there are and as a bundle holds, into `bundle`, whose slots they
@@ -117,12 +136,14 @@ impl Magazine {
         let len = self.len();
         let count = count.min(len).min(BUNDLE);
         bundle.count = count;
-        for (to, from) in bundle.slots.iter_mut().zip(&self.slots).take(count) {
-            *to = from.load(Ordering::Relaxed);
-        }
-        for (to, from) in self.slots.iter().zip(self.slots.iter().skip(count)).take(len - count) {
-            to.store(from.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
+        self.entries_mut(|slots| {
+            for (to, from) in bundle.slots.iter_mut().zip(&*slots).take(count) {
+                *to = *from;
+            }
+            let start = slots.as_mut_ptr();
+            // SAFETY: `count <= len`, which is at most the number of entries.
+            unsafe { start.copy_from(start.add(count), len - count) };
+        });
         self.count.store(len - count, Ordering::Relaxed);
     }
 
@@ -130,9 +151,11 @@ impl Magazine {
     pub(crate) fn fill(&self, bundle: &Bundle) -> Option<NonNull<u8>> {
         debug_assert!(self.len() == 0);
         let kept = bundle.count.checked_sub(1)?;
-        for (to, from) in self.slots.iter().zip(&bundle.slots).take(kept) {
-            to.store(*from, Ordering::Relaxed);
-        }
+        self.entries_mut(|slots| {
+            for (to, from) in slots.iter_mut().zip(&bundle.slots).take(kept) {
+                *to = *from;
+            }
+        });
         self.count.store(kept, Ordering::Relaxed);
         NonNull::new(*bundle.slots.get(kept)?)
     }
