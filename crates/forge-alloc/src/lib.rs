@@ -23,6 +23,7 @@
 //! | [`SharedBumpArena`] | one bump arena for many threads, without a lock | the thread's last block | as its backing | yes |
 //! | [`StackAlloc`] | last in, first out | every block, late if out of order | as its backing | yes |
 //! | [`Slab`], [`SlotBox`] | slots for values of one type, owned by boxes or as raw blocks | every block | as its backing | yes |
+//! | [`StaticBox`] | a box one pointer wide, in any pool that is a static ([`StaticPool`], `static_pool!`) | every value | - | yes |
 //! | [`SizeClassed`] | a slab per size class, and the backing for the rest | every block | as its backing | yes |
 //! | `ExtendableSlab` | a slab for many threads that grows and shrinks by mapped segments | every block | yes | no |
 //! | `SlabOwner`, `SlabRemote` | a slab of one thread whose blocks any thread may free | every block | yes | no |
@@ -187,6 +188,7 @@ pub use layout::slab::remote::{
 };
 pub use layout::slab::size_classed::{ClassTable, DEFAULT_CLASS_SIZES_8, FINE_CLASS_SIZES_24, SizeClassed};
 pub use layout::slab::slot_box::SlotBox;
+pub use layout::slab::static_box::{StaticBox, StaticPool};
 pub use layout::slab::typed::Slab;
 pub use layout::slab::typed::live::LiveSlots;
 pub use observe::faulty::Faulty;

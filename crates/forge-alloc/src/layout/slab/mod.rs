@@ -6,6 +6,7 @@
 //! | [`size_classed`] over one backing, slots of several sizes | its address | goes unnoticed |
 //! | `extendable`, by segments, for several threads | its address, or a [`slot_box`] | as in [`typed`] |
 //! | `remote`: one thread allocates, any thread frees | its address, or a [`slot_box`] | goes unnoticed |
+//! | any, in a static | a [`static_box`] that owns it, one pointer wide | as in its slab |
 //! | [`generational`] over one backing | a [`handle`], a slot with a generation | is refused |
 
 #[cfg(all(feature = "std", any(unix, windows)))]
@@ -16,5 +17,6 @@ pub(crate) mod handle;
 pub(crate) mod remote;
 pub(crate) mod size_classed;
 pub(crate) mod slot_box;
+pub(crate) mod static_box;
 pub(super) mod stride;
 pub(crate) mod typed;
