@@ -174,6 +174,7 @@ pub fn all() -> Vec<Probe> {
         boxed_pair::<caches::Local<_>>(),
         boxed_pair::<caches::Spin<_>>(),
         boxed_pair::<caches::Fronted<_>>(),
+        boxed_pair::<caches::Rooted<_>>(),
         boxed_pair::<caches::Mi<_>>(),
         boxed_pair::<caches::ReferenceLocal<_>>(),
         boxed_pair::<caches::ReferenceSpin<_>>(),

@@ -12,11 +12,10 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc, dealloc};
 
 use attachable_slab_allocator::Result;
-use forge_alloc::HeapSource;
-use forge_alloc::SlotBox;
 use forge_alloc::cache::{Magazines, SlabBox, SlabCache, locks};
+use forge_alloc::{HeapSource, SlotBox, StaticBox, static_pool};
 
-use super::slabs::{mi_malloc, mi_release};
+use super::slabs::{Object, mi_malloc, mi_release};
 use crate::harness::Side;
 use crate::sink::exhausted;
 
@@ -95,6 +94,40 @@ impl<V: Copy + Send + 'static> Cached<V> for Fronted<V> {
     #[inline(always)]
     fn make(&mut self, value: V) -> Self::Boxed {
         self.0.insert(value).unwrap_or_else(|_| exhausted())
+    }
+}
+
+/// The values that the front of the program has room for before it asks for slabs.
+const RESERVED: usize = 20_000;
+
+static_pool! {
+    /// A cache with magazines that lives as long as the program.
+    pub struct Objects: Front<Object> = {
+        let cache = SlabCache::new_in(HeapSource::new()).unwrap_or_else(|_| exhausted());
+        cache.reserve(RESERVED).unwrap_or_else(|_| exhausted());
+        Magazines::new(cache)
+    };
+}
+
+/// Ours: a cache with magazines in a static, so that a box is one word.
+pub struct Rooted<V>(PhantomData<fn(V)>);
+
+impl Cached<Object> for Rooted<Object> {
+    const NAME: &'static str = "ours: Magazines in a static, 64 KiB slabs";
+    const SIDE: Side = Side::Ours;
+    type Boxed = StaticBox<Object, Objects>;
+
+    fn open(_: usize) -> Self {
+        Self(PhantomData)
+    }
+
+    fn another(&self) -> Self {
+        Self(PhantomData)
+    }
+
+    #[inline(always)]
+    fn make(&mut self, value: Object) -> Self::Boxed {
+        StaticBox::new(value).unwrap_or_else(|_| exhausted())
     }
 }
 

@@ -17,7 +17,7 @@
 use std::time::Duration;
 
 use crate::contestants::caches::{
-    Boxes, Cached, Fronted, Local, LocalLarge, Mi, ReferenceLocal, ReferenceSpin, Spin, SpinLarge,
+    Boxes, Cached, Fronted, Local, LocalLarge, Mi, ReferenceLocal, ReferenceSpin, Rooted, Spin, SpinLarge,
 };
 use crate::contestants::slabs::Object;
 use crate::harness::{Contestant, Row, Statistic, timed};
@@ -63,13 +63,13 @@ macro_rules! contestants {
 
 contestants! {
     local_pairs: pair, Local Boxes Mi ReferenceLocal;
-    shared_pairs: pair, Spin Fronted Boxes Mi ReferenceSpin;
+    shared_pairs: pair, Spin Fronted Rooted Boxes Mi ReferenceSpin;
     local_sweeps: sweep, Local Boxes Mi ReferenceLocal;
     local_many: many, Local LocalLarge Boxes Mi ReferenceLocal;
-    shared_many: many, Spin SpinLarge Fronted Boxes Mi ReferenceSpin;
+    shared_many: many, Spin SpinLarge Fronted Rooted Boxes Mi ReferenceSpin;
     millions: million, Local LocalLarge Fronted Boxes Mi ReferenceLocal;
-    pairs_of_two: pair_of_two, Spin Fronted Boxes Mi ReferenceSpin;
-    many_of_two: many_by_two, Spin SpinLarge Fronted Boxes Mi ReferenceSpin;
+    pairs_of_two: pair_of_two, Spin Fronted Rooted Boxes Mi ReferenceSpin;
+    many_of_two: many_by_two, Spin SpinLarge Fronted Rooted Boxes Mi ReferenceSpin;
 }
 
 /// Makes a box and drops it, `count` times.
@@ -181,6 +181,7 @@ fn pair_of_two<C: Cached<Object>>() -> Contestant {
             let another = Sent(cache.another());
             (cache, Helper::new(another))
         });
+        there.at_once(|| make_and_drop(here, 1024), |there| make_and_drop(&mut there.0, 1024));
         there.at_once(|| make_and_drop(here, PAIRS), |there| make_and_drop(&mut there.0, PAIRS))
     })
 }
@@ -193,6 +194,8 @@ fn many_by_two<C: Cached<Object>>() -> Contestant {
             let another = Sent(Many::new(cache.another()));
             (Many::new(cache), Helper::new(another))
         });
+        // Warm, as in the rows of one thread.
+        there.at_once(|| here.pass(), |there| there.0.pass());
         there.at_once(|| here.pass(), |there| there.0.pass())
     })
 }
