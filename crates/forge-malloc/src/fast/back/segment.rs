@@ -150,6 +150,11 @@ impl Run {
         self.segment.addr().get() + self.first * UNIT
     }
 
+    /// Returns the number of bytes. O(1).
+    pub(crate) fn len(&self) -> usize {
+        self.count * UNIT
+    }
+
     /// Returns where the span of the run is kept, and where its map is, after every unit was told. O(`count`).
     ///
     /// # Safety

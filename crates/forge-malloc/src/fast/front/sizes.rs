@@ -15,12 +15,12 @@
 //!
 //! # Operations
 //!
-//! [`Class::of`]: O(1), a shift and a load up to 1 KiB, a few instructions more up to 1 MiB; folds to a constant for a constant layout.
+//! [`Class::of`]: O(1), a shift and a load up to 32 KiB, a few instructions more up to 1 MiB; folds to a constant for a constant layout.
 //!
 //! # Design
 //!
 //! A [`ClassTable`] says which class serves a layout. Asking it is arithmetic on what it says at compile time: a byte for every
-//! 8 bytes up to 1 KiB, and a byte for every quarter of a doubling above. All of it is inlined and calls nothing, so that an allocation
+//! 8 bytes up to 1 KiB, one for every 256 up to 32 KiB, and one for every quarter of a doubling above. All of it is inlined and calls nothing, so that an allocation
 //! saves no registers; an empty layout wraps around and is larger than all others. The size is rounded up to the alignment before,
 //! which finds aligned slots as long as every multiple of the alignment is a class or followed by one that is aligned as much. Four classes to a doubling keep internal waste below a fifth. Blocks above
 //! 32 KiB end in pages that are never touched if they are not asked for, so larger steps cost addresses and no memory, and
@@ -41,6 +41,13 @@ pub(crate) const CLASSES: usize = if cfg!(loom) { 8 } else { CLASS_SIZES.len() }
 
 /// The largest class that shares a span with others of its kind.
 const LARGEST_SHARED: usize = 32 << 10;
+
+/// The largest class of which a thread keeps as many bytes as its profile says. Of larger ones it keeps twice as many, so that a
+/// batch, which costs a lock, has more than a handful of blocks.
+const LARGEST_ORDINARY: usize = 4 << 10;
+
+/// The largest span that has 32 slots. There are 16 in longer ones.
+const LARGEST_SPAN: usize = 256 << 10;
 
 /// How many times the bytes of a smaller class a thread keeps of one with spans of one slot, at most; one block in any case.
 const CACHED_SINGLES: usize = 4;
@@ -80,6 +87,22 @@ const BY_STEP: [u8; SMALL / STEP] = {
     while step < classes.len() {
         classes[step] = class_above(STEP * step);
         step += 1;
+    }
+    classes
+};
+
+/// The bytes up to which every [`STRIDE`] has an entry of its own: the classes that share spans.
+const MIDDLE: usize = if LARGEST < LARGEST_SHARED { LARGEST } else { LARGEST_SHARED };
+/// The bytes between two middle classes, at least.
+const STRIDE: usize = 256;
+
+/// The classes of the sizes from `STRIDE * i + 1` to `STRIDE * (i + 1)`, of which those above [`SMALL`] are asked for.
+const BY_STRIDE: [u8; MIDDLE / STRIDE] = {
+    let mut classes = [0; MIDDLE / STRIDE];
+    let mut stride = 0;
+    while stride < classes.len() {
+        classes[stride] = class_above(STRIDE * stride);
+        stride += 1;
     }
     classes
 };
@@ -149,6 +172,10 @@ impl Class {
             return Some(Self(unsafe { *BY_STEP.get_unchecked(below / STEP) }));
         }
         seldom();
+        if below < MIDDLE {
+            // SAFETY: there is an entry for every stride below `MIDDLE`.
+            return Some(Self(unsafe { *BY_STRIDE.get_unchecked(below / STRIDE) }));
+        }
         if below < LARGEST && layout.align() <= UNIT {
             // SAFETY: there is an entry for every quarter below `LARGEST`.
             return Some(Self(unsafe { *BY_QUARTER.get_unchecked(quarter(below) - LOWEST) }));
@@ -262,13 +289,14 @@ impl Shape {
         let shared = size <= LARGEST_SHARED;
         let units = if !shared {
             size.div_ceil(UNIT)
-        } else if 16 * size <= UNIT {
-            1
+        } else if 32 * size <= LARGEST_SPAN {
+            (32 * size).div_ceil(UNIT)
         } else {
             (16 * size).div_ceil(UNIT)
         };
         let slots = if shared { units * UNIT / size } else { 1 };
-        let batch = clamp(P::CACHE_BYTES / size, 1, P::BATCH);
+        let bytes = if size > LARGEST_ORDINARY { 2 * P::CACHE_BYTES } else { P::CACHE_BYTES };
+        let batch = clamp(bytes / size, 1, P::BATCH);
         let capacity = if shared {
             clamp(P::CACHE_BYTES / size, 2 * batch, P::CACHE_BLOCKS)
         } else {

@@ -135,7 +135,7 @@ impl Shelf {
     ///
     /// # Errors
     ///
-    /// [`Misfit`] if one of them is none; those before it were taken back.
+    /// [`Misfit`] if one of them is none; the shelf is of no use then.
     ///
     /// # Safety
     ///
@@ -150,13 +150,19 @@ impl Shelf {
         count: usize,
     ) -> Result<(), Misfit> {
         self.locked(|state| {
-            for place in 0..count {
+            let mut given = 0;
+            while given < count {
                 // SAFETY: the caller's promise; a span of an issued slot is alive, and is reached under this lock only.
                 unsafe {
-                    let address = blocks.add(place).read();
-                    let span = span_of(address);
-                    (*span).give(class, shape, address)?;
-                    state.issued -= 1;
+                    let first = blocks.add(given);
+                    let span = span_of(first.read());
+                    let taken = (*span).give(class, shape, first, count - given)?;
+                    // A span without an issued slot takes none back, and what is none of the class is in no span of it.
+                    if taken == 0 {
+                        return Err(Misfit);
+                    }
+                    given += taken;
+                    state.issued -= taken;
                     state.settle(units, span);
                 }
             }

@@ -131,27 +131,50 @@ impl Span {
         count
     }
 
-    /// Takes the slot at an address back. O(1).
+    /// Takes the slots at addresses back, up to the first address that lies in another span, and returns how many: at least one. O(1) for each.
     ///
     /// # Errors
     ///
-    /// [`Misfit`] if that is no issued slot of a span of this class; nothing changes.
+    /// [`Misfit`] if one of them is no issued slot of a span of this class; the span is of no use then.
+    ///
+    /// # Safety
+    ///
+    /// `blocks` is valid for reading `count` words, at least one, and the first is an address in the span; `shape` is that of `class`.
     #[inline]
-    pub(super) fn give(&mut self, class: Class, shape: &Shape, address: usize) -> Result<(), Misfit> {
-        let index = shape.index_of(address.wrapping_sub(self.run.start())).ok_or(Misfit)?;
-        if index >= self.fresh as usize || self.class != class {
+    pub(super) unsafe fn give(
+        &mut self,
+        class: Class,
+        shape: &Shape,
+        blocks: *const usize,
+        count: usize,
+    ) -> Result<usize, Misfit> {
+        if self.class != class {
             return Err(Misfit);
         }
-        let bit = 1_u64 << (index % 64);
-        // SAFETY: the index is below `fresh`, so its word lies in the map.
-        let word = unsafe { &mut *self.map.add(index / 64) };
-        if *word & bit != 0 {
-            return Err(Misfit);
+        let (start, len) = (self.run.start(), self.run.len());
+        // In registers, since a write into the map may be one to them, as far as the compiler knows.
+        let (map, fresh) = (self.map, self.fresh as usize);
+        let (mut given, mut lowest) = (0, usize::MAX);
+        while given < count {
+            // SAFETY: `given` is below `count`.
+            let offset = unsafe { blocks.add(given).read() }.wrapping_sub(start);
+            if offset >= len {
+                break;
+            }
+            let index = shape.index_of(offset).filter(|&index| index < fresh).ok_or(Misfit)?;
+            // SAFETY: the index is below `fresh`, so its word lies in the map.
+            let word = unsafe { &mut *map.add(index / 64) };
+            let bit = 1_u64 << (index % 64);
+            if *word & bit != 0 {
+                return Err(Misfit);
+            }
+            *word |= bit;
+            lowest = lowest.min(index);
+            given += 1;
         }
-        *word |= bit;
-        self.free += 1;
-        self.hint = self.hint.min(index as u32 / 64);
-        Ok(())
+        self.free += given as u32;
+        self.hint = self.hint.min((lowest / 64) as u32);
+        Ok(given)
     }
 }
 
