@@ -32,14 +32,18 @@ use core::alloc::Layout;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-#[cfg(not(feature = "hardened"))]
+#[cfg(not(any(feature = "hardened", feature = "interruptible")))]
 use forge_malloc::fast::Fast as Chosen;
 #[cfg(feature = "hardened")]
 use forge_malloc::fast::Hardened as Chosen;
 use forge_malloc::fast::{Heap, ThreadCache};
-use forge_os::{ExitHook, Native, on_thread_exit, posix};
+use forge_os::{ExitHook, Native, SignalMask, on_thread_exit, posix};
 
 use super::word;
+
+/// The fast profile, whose signal handlers may allocate.
+#[cfg(all(feature = "interruptible", not(feature = "hardened")))]
+type Chosen = forge_malloc::fast::Interruptible<forge_malloc::fast::Fast>;
 
 /// The cache of one thread.
 pub(crate) type Cache = ThreadCache<Chosen>;
@@ -87,10 +91,21 @@ fn cache_of_thread() -> *const Cache {
     ptr::with_exposed_provenance(word::get())
 }
 
-/// Makes the cache of the calling thread.
+/// Makes the cache of the calling thread, unless a signal handler did before signals were held back.
 #[cold]
 #[inline(never)]
 fn attach() -> *const Cache {
+    let mask = SignalMask::hold_all();
+    let mut cache = cache_of_thread();
+    if cache.is_null() {
+        cache = make_cache();
+    }
+    mask.restore();
+    cache
+}
+
+/// Makes the cache of the calling thread. No signal arrives.
+fn make_cache() -> *const Cache {
     let bare = &raw const BARE.0;
     word::set(bare.expose_provenance());
     watch_forks();

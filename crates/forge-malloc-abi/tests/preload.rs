@@ -94,6 +94,12 @@ fn signals_may_arrive_at_any_instruction() {
 }
 
 #[test]
+#[cfg(any(feature = "hardened", feature = "interruptible"))]
+fn signal_handlers_may_allocate_whatever_they_interrupt() {
+    passes("handlers", "stress.c", &["handlers", &times()]);
+}
+
+#[test]
 fn ten_thousand_threads_leave_nothing_behind() {
     passes("threads", "stress.c", &["threads", &times()]);
 }

@@ -15,11 +15,17 @@ pub(crate) fn object() -> Result<&'static Path, &'static str> {
         if host != target || !cfg!(target_os = "linux") {
             return Err("programs are preloaded on the Linux that builds them".into());
         }
+        let features = match (cfg!(feature = "hardened"), cfg!(feature = "interruptible")) {
+            (true, _) => "hardened",
+            (_, true) => "interruptible",
+            _ => "",
+        };
         let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
         let output = Command::new(env!("CARGO"))
             .args(["build", "--quiet", "--locked", "--profile", "preload", "--package", "forge-malloc-abi"])
             .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"), "--target-dir"])
             .arg(target)
+            .args(["--features", features])
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS")
             .output()

@@ -233,6 +233,64 @@ static void signals(void) {
     check_nothing_lost();
 }
 
+/* ---- handlers that allocate, resize and free, whatever they interrupt ---- */
+
+static void exchange(uint64_t *state) {
+    struct block **shelf = (struct block **)mailboxes;
+    struct block *other = __atomic_exchange_n(&shelf[next(state) % MAILBOXES], NULL, __ATOMIC_ACQ_REL);
+    if (other) {
+        if (next(state) % 2) other = change(other, state);
+        verify(other);
+        free(other);
+    }
+    other = __atomic_exchange_n(&shelf[next(state) % MAILBOXES], make(state), __ATOMIC_ACQ_REL);
+    if (other) {
+        verify(other);
+        CHECK(malloc_usable_size(other) >= other->size);
+        free(other);
+    }
+}
+
+static void allocating(int signal) {
+    int saved = errno;
+    uint64_t state = ((uint64_t)++handled << 20) + 77;
+    exchange(&state);
+    errno = saved;
+    (void)signal;
+}
+
+static void *exchange_until_stopped(void *argument) {
+    uint64_t state = 0x3456789u * (uint64_t)(long)argument;
+    while (!stop) {
+        exchange(&state);
+        if (next(&state) % 64 == 0) {
+            void *many[300];
+            size_t size = 1 + next(&state) % 700;
+            for (int i = 0; i < 300; i++) CHECK(many[i] = malloc(size));
+            for (int i = 0; i < 300; i++) free(many[i]);
+        }
+    }
+    return NULL;
+}
+
+static void handlers(void) {
+    pthread_t threads[2];
+    struct sigaction action = {.sa_handler = allocating, .sa_flags = SA_RESTART};
+    sigemptyset(&action.sa_mask);
+    CHECK(sigaction(SIGUSR1, &action, NULL) == 0 && sigaction(SIGUSR2, &action, NULL) == 0);
+    /* A program that waits for itself ends here. */
+    alarm(60 + 20 * (unsigned)times);
+    start(threads, 2, exchange_until_stopped);
+    for (int i = 0; handled < 10000L * times; i++) {
+        CHECK(pthread_kill(threads[i % 2], i % 3 ? SIGUSR1 : SIGUSR2) == 0);
+        if (i % 8 == 7) usleep(20);
+    }
+    stop = 1;
+    join(threads, 2);
+    for (int i = 0; i < MAILBOXES; i++) free(mailboxes[i]);
+    check_nothing_lost();
+}
+
 /* ---- threads that live shortly ---- */
 
 #define AT_ONCE 50
@@ -474,6 +532,7 @@ int main(int count, char **arguments) {
         void (*run)(void);
     } all[] = {
         {"bytes", bytes},     {"forks", forks},       {"signals", signals},   {"threads", threads},
+        {"handlers", handlers},
         {"limit", limit},     {"limited", limited},   {"programs", programs}, {"hello", hello},
         {"destructors", destructors}, {"late", open_late},
     };

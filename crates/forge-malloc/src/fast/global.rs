@@ -19,7 +19,7 @@
 //! leaks nothing; a cache is never opened twice.
 //!
 //! *Fork.* Depots and batches are lock-free and whole at any moment. What the locks guard is whole while they are held, so the thread that forks
-//! takes them all first. The child has that thread's cache; blocks in the caches of the threads that did not come along are lost to it.
+//! takes them all first; where handlers may allocate, none interrupts it until both processes gave them back. The child has that thread's cache; blocks in the caches of the threads that did not come along are lost to it.
 #![allow(unsafe_code)]
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -30,12 +30,12 @@ use forge_os::{ExitHook, Native, on_thread_exit, posix};
 
 use super::front::cache::ThreadCache;
 use super::heap::Heap;
-use super::profile::{Fast, Hardened};
+use super::profile::{Fast, Hardened, Interruptible};
 use super::stats::Stats;
 
 /// Defines the process allocator of a profile, in a module of its own.
 macro_rules! process_allocator {
-    ($(#[$attribute:meta])* $name:ident, $profile:ident, $module:ident) => {
+    ($(#[$attribute:meta])* $name:ident, $profile:ty, $module:ident) => {
         mod $module {
             use super::*;
 
@@ -148,7 +148,8 @@ macro_rules! process_allocator {
 process_allocator! {
     /// The process allocator of the profile [`Fast`].
     ///
-    /// All values are the same allocator.
+    /// All values are the same allocator. Signal handlers must not allocate or free where they may interrupt a request; with
+    /// [`InterruptibleMalloc`] they may.
     ///
     /// # Examples
     ///
@@ -167,9 +168,30 @@ process_allocator! {
 }
 
 process_allocator! {
+    /// The process allocator of the profile [`Interruptible<Fast>`](Interruptible): that of [`ForgeMalloc`](super::ForgeMalloc), whose
+    /// signal handlers may allocate and free, whatever they interrupt.
+    ///
+    /// All values are the same allocator.
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// use forge_malloc::fast::InterruptibleMalloc;
+    ///
+    /// #[global_allocator]
+    /// static GLOBAL: InterruptibleMalloc = InterruptibleMalloc::new();
+    ///
+    /// let words: Vec<String> = ["one", "two"].map(String::from).to_vec();
+    /// assert_eq!(words.concat(), "onetwo");
+    /// ```
+    InterruptibleMalloc, Interruptible<Fast>, interruptible
+}
+
+process_allocator! {
     /// The process allocator of the profile [`Hardened`].
     ///
-    /// All values are the same allocator. Misuse of a block ends the process with one line on the standard error output.
+    /// All values are the same allocator. Misuse of a block ends the process with one line on the standard error output. Signal handlers
+    /// may allocate and free.
     ///
     /// # Examples
     ///

@@ -63,11 +63,11 @@ impl<P: Profile, O: Os> Heap<P, O> {
         /// Returns an empty heap over an operating system. O(classes).
         pub fn new(os: O) -> Self {
             Self {
-                shelves: array_of!(CachePadded::new(Shelf::new()); CLASSES),
+                shelves: array_of!(CachePadded::new(Shelf::new(P::INTERRUPTIBLE)); CLASSES),
                 batches: Batches::new(),
-                units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }),
-                huge: Huge::new(os, P::RETAINED_HUGE_BYTES),
-                guarded: Guarded::new(os),
+                units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }, P::INTERRUPTIBLE),
+                huge: Huge::new(os, P::RETAINED_HUGE_BYTES, P::INTERRUPTIBLE),
+                guarded: Guarded::new(os, P::INTERRUPTIBLE),
                 key: AtomicU64::new(0),
                 os,
                 profile: PhantomData,
@@ -278,7 +278,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
             self.guarded.lock.unlock();
             self.huge.lock.unlock();
             self.units.lock.unlock();
-            Class::all().for_each(|class| self.shelf(class).lock.unlock());
+            Class::all().rev().for_each(|class| self.shelf(class).lock.unlock());
         }
     }
 }

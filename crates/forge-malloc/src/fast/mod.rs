@@ -12,10 +12,10 @@
 //!
 //! | type | what it is |
 //! |---|---|
-//! | [`ForgeMalloc`], [`HardenedMalloc`] | the allocator of a process, for `#[global_allocator]` |
+//! | [`ForgeMalloc`], [`InterruptibleMalloc`], [`HardenedMalloc`] | the allocator of a process, for `#[global_allocator]` |
 //! | [`Heap`] | what threads share; any number of them |
 //! | [`ThreadCache`], [`Attached`] | a thread's way to a heap, and the same as an allocator of the toolkit |
-//! | [`Profile`]: [`Fast`], [`Hardened`] | what a heap retains and checks, chosen at compile time |
+//! | [`Profile`]: [`Fast`], [`Hardened`], [`Interruptible`] | what a heap retains and checks, chosen at compile time |
 //!
 //! `docs/ONE_ALLOCATION.md` follows one allocation and one free by another thread through all of it.
 //!
@@ -41,16 +41,17 @@ mod heap;
 mod house;
 mod middle;
 mod profile;
+mod quiet;
 #[cfg(not(loom))]
 mod settings;
 mod stats;
 
 pub use front::cache::ThreadCache;
 #[cfg(all(feature = "std", not(loom)))]
-pub use global::{ForgeMalloc, HardenedMalloc};
+pub use global::{ForgeMalloc, HardenedMalloc, InterruptibleMalloc};
 pub use heap::Heap;
 pub use house::Attached;
-pub use profile::{Fast, Hardened, Profile};
+pub use profile::{Fast, Hardened, Interruptible, Profile};
 pub use stats::{ClassStats, Stats};
 
 /// The most blocks that move between threads at a time.

@@ -27,13 +27,14 @@ use core::alloc::Layout;
 use core::ptr::{self, NonNull};
 use core::slice;
 
+use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
-use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{Advice, MapOptions, Os, Protection};
 
 use super::huge::Amounts;
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
+use crate::fast::quiet::QuietLock;
 use crate::zeros::is_zero;
 
 /// The number of chains, a power of two. The threads of the model checker have stacks of a few pages.
@@ -44,7 +45,7 @@ const RECORDS: usize = 16 << 10;
 
 /// The guarded blocks of a heap.
 pub(crate) struct Guarded<O> {
-    pub(crate) lock: SpinLock,
+    pub(crate) lock: QuietLock,
     os: O,
     state: UnsafeCell<State>,
 }
@@ -69,9 +70,9 @@ struct State {
 impl<O: Os> Guarded<O> {
     const_unless_loom! {
         /// Returns no blocks.
-        pub(crate) fn new(os: O) -> Self {
+        pub(crate) fn new(os: O, quiet: bool) -> Self {
             let state = State { live: [ptr::null_mut(); CHAINS], unused: ptr::null_mut(), mapped: 0, used: 0, peak: 0 };
-            Self { lock: SpinLock::new(), os, state: UnsafeCell::new(state) }
+            Self { lock: QuietLock::new(quiet), os, state: UnsafeCell::new(state) }
         }
     }
 

@@ -25,13 +25,14 @@
 use core::alloc::Layout;
 use core::ptr::NonNull;
 
+use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
-use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{Advice, MapOptions, Os, Released};
 
 use self::extents::{Extent, Extents, Victims};
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
+use crate::fast::quiet::QuietLock;
 
 mod extents;
 
@@ -43,7 +44,7 @@ const MOST_GROWTH: usize = 256 << 20;
 
 /// The large blocks of a heap.
 pub(crate) struct Huge<O> {
-    pub(crate) lock: SpinLock,
+    pub(crate) lock: QuietLock,
     os: O,
     extents: UnsafeCell<Extents>,
 }
@@ -61,8 +62,8 @@ pub(crate) struct Amounts {
 impl<O: Os> Huge<O> {
     const_unless_loom! {
         /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and half of what is in use.
-        pub(crate) fn new(os: O, retainable: usize) -> Self {
-            Self { lock: SpinLock::new(), os, extents: UnsafeCell::new(Extents::new(retainable)) }
+        pub(crate) fn new(os: O, retainable: usize, quiet: bool) -> Self {
+            Self { lock: QuietLock::new(quiet), os, extents: UnsafeCell::new(Extents::new(retainable)) }
         }
     }
 

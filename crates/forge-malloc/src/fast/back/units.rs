@@ -28,13 +28,14 @@
 
 use core::ptr::{self, NonNull};
 
+use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
-use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::{Advice, MapOptions, Os, Released};
 
 use super::directory::Directory;
 use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run};
 use crate::fast::glue::const_unless_loom;
+use crate::fast::quiet::QuietLock;
 
 /// The number of lists.
 const REACHES: usize = 8;
@@ -44,7 +45,7 @@ const TRIES: usize = 16;
 
 /// The runs of units of a heap.
 pub(crate) struct Units<O> {
-    pub(crate) lock: SpinLock,
+    pub(crate) lock: QuietLock,
     pub(crate) directory: Directory,
     os: O,
     state: UnsafeCell<State>,
@@ -74,9 +75,9 @@ impl<O: Os> Units<O> {
     const_unless_loom! {
         /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use. `all` are those of a
         /// segment that can belong to spans.
-        pub(crate) fn new(os: O, retainable: usize, all: u128) -> Self {
+        pub(crate) fn new(os: O, retainable: usize, all: u128, quiet: bool) -> Self {
             Self {
-                lock: SpinLock::new(),
+                lock: QuietLock::new(quiet),
                 directory: Directory::new(),
                 os,
                 state: UnsafeCell::new(State {

@@ -77,17 +77,22 @@ impl<P: Profile> ThreadCache<P> {
             return ptr::null_mut();
         }
         let Some(class) = Class::of(layout) else { return ptr::null_mut() };
-        let bin = class.of_each(&self.bins);
-        let top = bin.top.get();
-        if top == bin.low.get() {
+        if !self.enter() {
             return ptr::null_mut();
         }
-        // SAFETY: `low < top`, so the word below is the address of a free block (cache, I1).
-        unsafe {
-            let top = top.sub(1);
-            bin.top.set(top);
-            block_at(top.read())
+        let bin = class.of_each(&self.bins);
+        let top = bin.top.get();
+        let mut block = ptr::null_mut();
+        if top != bin.low.get() {
+            // SAFETY: `low < top`, so the word below is the address of a free block (cache, I1).
+            unsafe {
+                let top = top.sub(1);
+                bin.top.set(top);
+                block = block_at(top.read());
+            }
         }
+        self.leave();
+        block
     }
 
     /// Takes a block back if its bin has room and it is not armed, and returns whether it did. O(1), without a call.
@@ -101,17 +106,21 @@ impl<P: Profile> ThreadCache<P> {
             return false;
         }
         let Some(class) = heap.class_at(block.addr()) else { return false };
-        let bin = class.of_each(&self.bins);
-        let top = bin.top.get();
-        if top == bin.end.get() {
+        if !self.enter() {
             return false;
         }
-        // SAFETY: `top < end`, so there is room for a word (cache, I1).
-        unsafe {
-            top.write(block.addr());
-            bin.top.set(top.add(1));
+        let bin = class.of_each(&self.bins);
+        let top = bin.top.get();
+        let has_room = top != bin.end.get();
+        if has_room {
+            // SAFETY: `top < end`, so there is room for a word (cache, I1).
+            unsafe {
+                top.write(block.addr());
+                bin.top.set(top.add(1));
+            }
         }
-        true
+        self.leave();
+        has_room
     }
 
     /// Takes a block back, whatever its layout. O(1). Ends the process if there is none in this heap.

@@ -18,13 +18,14 @@
 //! - (I1) `array <= top <= end`, all null, or in one array of the thread, of which `low` is the word behind the reserve; the words
 //!   before `top` are addresses of free blocks of the class, each in no other place.
 //! - (I2) A bin has an array only while the cache is open.
-//! - (I3) Only its thread touches a cache.
+//! - (I3) Only its thread touches a cache, and between [`ThreadCache::enter`] and [`ThreadCache::leave`] no handler does that
+//!   interrupts it.
 //!
 //! # Operations
 //!
 //! | operation | cost |
 //! |---|---|
-//! | allocate, free | O(1): six instructions each beyond finding the class; no atomic, no lock, no look at the block |
+//! | allocate, free | O(1): six instructions each beyond finding the class, ten where handlers may allocate; no atomic, no lock, no look at the block |
 //! | refill, spill | O(batch), an exchange with the depot or the lock of the class |
 //!
 //! # Design
@@ -50,6 +51,7 @@ use core::ptr;
 
 use forge_os::Os;
 
+use super::busy::Busy;
 use super::sizes::{CLASSES, Class};
 use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
@@ -103,6 +105,8 @@ pub(super) enum State {
 #[repr(C)]
 pub struct ThreadCache<P: Profile> {
     pub(super) bins: [Bin; CLASSES],
+    /// Set while the thread touches the bins, and for ever where there will be none.
+    pub(super) busy: Busy,
     pub(super) state: Cell<State>,
     pub(super) random: Cell<u64>,
     pub(super) opener: fn(&Self),
@@ -128,6 +132,7 @@ impl<P: Profile> ThreadCache<P> {
     pub const fn with_opener(opener: fn(&Self)) -> Self {
         Self {
             bins: [const { BIN }; CLASSES],
+            busy: Busy::new(false),
             state: Cell::new(State::New),
             random: Cell::new(0),
             opener,
@@ -138,12 +143,33 @@ impl<P: Profile> ThreadCache<P> {
     /// Returns a cache that keeps nothing, ever: each request goes to the spans of the heap, and no request changes the cache. O(classes).
     #[must_use]
     pub const fn closed() -> Self {
-        Self { state: Cell::new(State::Closed), ..Self::new() }
+        Self { state: Cell::new(State::Closed), busy: Busy::new(true), ..Self::new() }
     }
 
     /// Lets the cache keep blocks. O(1).
     pub fn open(&self) {
         self.state.set(State::Open);
+    }
+
+    /// Sets the mark, and returns whether the bins may be touched: not by a handler that interrupts who touches them, and not in a cache
+    /// that keeps nothing. O(1), and nothing where handlers may not allocate.
+    #[inline(always)]
+    pub(super) fn enter(&self) -> bool {
+        if P::INTERRUPTIBLE {
+            if self.busy.is_set() {
+                return false;
+            }
+            self.busy.set();
+        }
+        true
+    }
+
+    /// Clears the mark, after [`enter`](Self::enter) returned true. O(1).
+    #[inline(always)]
+    pub(super) fn leave(&self) {
+        if P::INTERRUPTIBLE {
+            self.busy.clear();
+        }
     }
 
     /// Returns a block of this layout, or null if there is no memory or the size is zero. O(1).
@@ -271,14 +297,19 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`allocate`](Self::allocate).
     #[inline(always)]
     pub(super) unsafe fn take<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
-        let bin = class.of_each(&self.bins);
-        let top = bin.top.get();
-        if top <= bin.low.get() {
-            // SAFETY: the caller's promise.
-            return unsafe { self.refill(heap, class) };
+        if !self.enter() {
+            return take_without_cache(heap, class);
         }
-        // SAFETY: `low < top`, so there is a block (I1).
-        unsafe { self.pop(bin, class) }
+        let bin = class.of_each(&self.bins);
+        // SAFETY: the caller's promise; if `low < top` there is a block (I1).
+        let address = unsafe {
+            if bin.top.get() <= bin.low.get() {
+                return self.refill(heap, class);
+            }
+            self.pop(bin, class)
+        };
+        self.leave();
+        address
     }
 
     /// Takes the block on top of a bin, or any of the bin where the profile says so.
@@ -321,17 +352,21 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`deallocate`](Self::deallocate), for a layout of the class.
     #[inline(always)]
     pub(super) unsafe fn put<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
+        if !self.enter() {
+            // SAFETY: the caller's promise.
+            return unsafe { put_without_cache(heap, class, address) };
+        }
         let bin = class.of_each(&self.bins);
         let top = bin.top.get();
-        if top == bin.end.get() {
-            // SAFETY: the caller's promise.
-            return unsafe { self.spill(heap, class, address) };
-        }
-        // SAFETY: `top < end`, so there is room for a word (I1).
+        // SAFETY: the caller's promise; if `top < end` there is room for a word (I1).
         unsafe {
+            if top == bin.end.get() {
+                return self.spill(heap, class, address);
+            }
             top.write(address);
             bin.top.set(top.add(1));
         }
+        self.leave();
     }
 
     /// Returns a block that is zero, clearing it only if that is not known.
@@ -366,6 +401,25 @@ const BIN: Bin =
 pub(super) fn block_at(address: usize) -> *mut u8 {
     // The memory of segments was exposed when it was mapped.
     ptr::with_exposed_provenance_mut(address)
+}
+
+/// Takes a block of a class out of its span: for a handler that interrupted its thread in the cache, and where there is none.
+#[cold]
+#[inline(never)]
+pub(super) fn take_without_cache<P: Profile, O: Os>(heap: &Heap<P, O>, class: Class) -> usize {
+    heap.take_one(class).0
+}
+
+/// Takes a block back into its span, as [`take_without_cache`] takes it out.
+///
+/// # Safety
+///
+/// As [`ThreadCache::put`].
+#[cold]
+#[inline(never)]
+pub(super) unsafe fn put_without_cache<P: Profile, O: Os>(heap: &Heap<P, O>, class: Class, address: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { heap.give(class, &raw const address, 1) };
 }
 
 #[cold]

@@ -60,10 +60,22 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// # Safety
     ///
-    /// As [`allocate`](Self::allocate). The bin is empty.
+    /// As [`allocate`](Self::allocate). The bin is empty, and the mark was set by the caller.
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn refill<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
+        // SAFETY: the caller's promise.
+        let address = unsafe { self.refill_and_pop(heap, class) };
+        self.leave();
+        address
+    }
+
+    /// Does what [`refill`](Self::refill) does while the mark is set.
+    ///
+    /// # Safety
+    ///
+    /// As [`refill`](Self::refill).
+    unsafe fn refill_and_pop<O: Os>(&self, heap: &Heap<P, O>, class: Class) -> usize {
         let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
         // SAFETY: the caller's promise.
         if !unsafe { self.ready(heap, class, heap.has_batches(class)) } {
@@ -94,10 +106,21 @@ impl<P: Profile> ThreadCache<P> {
     ///
     /// # Safety
     ///
-    /// As [`deallocate`](Self::deallocate), for a layout of the class. The bin is full.
+    /// As [`deallocate`](Self::deallocate), for a layout of the class. The bin is full, and the mark was set by the caller.
     #[cold]
     #[inline(never)]
     pub(super) unsafe fn spill<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.spill_and_push(heap, class, address) };
+        self.leave();
+    }
+
+    /// Does what [`spill`](Self::spill) does while the mark is set.
+    ///
+    /// # Safety
+    ///
+    /// As [`spill`](Self::spill).
+    unsafe fn spill_and_push<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize) {
         let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
         // SAFETY: the caller's promise; the words of the bin are addresses of free blocks (cache, I1).
         unsafe {
@@ -116,23 +139,40 @@ impl<P: Profile> ThreadCache<P> {
         }
     }
 
-    /// Gives every block back that the cache keeps, and keeps no more. O(blocks).
+    /// Gives every block back that the cache keeps, and keeps no more. O(blocks). A thread that a signal handler ends in the middle of a
+    /// request loses what its cache keeps.
     ///
     /// # Safety
     ///
     /// Every request of this cache goes to `heap`.
     pub unsafe fn close<O: Os>(&self, heap: &Heap<P, O>) {
-        self.state.set(State::Closed);
-        // SAFETY: the words of the bins are addresses of free blocks (cache, I1), and are forgotten.
-        unsafe { self.empty(heap) };
+        if self.enter() {
+            // From here on each request goes to the spans; the mark stays.
+            self.state.set(State::Closed);
+            // SAFETY: the words of the bins are addresses of free blocks (cache, I1), and are forgotten.
+            unsafe { self.give_everything(heap) };
+        }
     }
 
-    /// Gives every block back that the cache keeps. O(blocks).
+    /// Gives every block back that the cache keeps. O(blocks). Does nothing in a signal handler that interrupted a request.
     ///
     /// # Safety
     ///
     /// Every request of this cache goes to `heap`.
     pub unsafe fn empty<O: Os>(&self, heap: &Heap<P, O>) {
+        if self.enter() {
+            // SAFETY: as for `close`.
+            unsafe { self.give_everything(heap) };
+            self.leave();
+        }
+    }
+
+    /// Empties every bin.
+    ///
+    /// # Safety
+    ///
+    /// Every request of this cache goes to `heap`, and the mark is set by the caller.
+    unsafe fn give_everything<O: Os>(&self, heap: &Heap<P, O>) {
         for class in Class::all() {
             let (bin, reserve) = (class.of_each(&self.bins), class.shape::<P>().reserve);
             let (array, len, capacity) = (bin.array(reserve), bin.len(reserve), bin.capacity(reserve));

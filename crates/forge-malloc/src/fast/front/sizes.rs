@@ -194,7 +194,7 @@ impl Class {
     }
 
     /// Returns every class.
-    pub(crate) fn all() -> impl Iterator<Item = Self> {
+    pub(crate) fn all() -> impl DoubleEndedIterator<Item = Self> {
         (0..CLASSES as u8).map(Self)
     }
 

@@ -30,8 +30,8 @@
 
 use core::{mem, ptr};
 
+use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
-use forge_alloc_core::sync::{RawLock, SpinLock};
 use forge_os::Os;
 
 use super::depot::Depot;
@@ -40,6 +40,7 @@ use crate::fast::back::segment::span_of;
 use crate::fast::back::units::Units;
 use crate::fast::front::sizes::{Class, Shape};
 use crate::fast::glue::const_unless_loom;
+use crate::fast::quiet::QuietLock;
 
 /// An address that is no issued slot of the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +49,7 @@ pub(crate) struct Misfit;
 /// What threads share of one class.
 pub(crate) struct Shelf {
     pub(crate) depot: Depot,
-    pub(crate) lock: SpinLock,
+    pub(crate) lock: QuietLock,
     state: UnsafeCell<State>,
 }
 
@@ -61,11 +62,11 @@ struct State {
 
 impl Shelf {
     const_unless_loom! {
-        /// Returns an empty shelf.
-        pub(crate) fn new() -> Self {
+        /// Returns an empty shelf, with a quiet lock or not.
+        pub(crate) fn new(quiet: bool) -> Self {
             Self {
                 depot: Depot::new(),
-                lock: SpinLock::new(),
+                lock: QuietLock::new(quiet),
                 state: UnsafeCell::new(State { listed: SpanList::new(), spare: ptr::null_mut(), issued: 0 }),
             }
         }

@@ -48,7 +48,7 @@ impl Block {
 fn history(page: usize, seed: u64, failing: bool) {
     let os = SimOs::new(page);
     let retainable = 1 << 20;
-    let huge = Huge::new(os, retainable);
+    let huge = Huge::new(os, retainable, false);
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut held: Vec<Block> = Vec::new();
     let most = if cfg!(miri) { 20_000 } else { 600_000 };
@@ -127,7 +127,7 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
 #[test]
 fn a_free_mapping_serves_the_next_request_and_what_is_kept_is_bounded() {
     let os = SimOs::new(4 << 10);
-    let huge = Huge::new(os, 1 << 20);
+    let huge = Huge::new(os, 1 << 20, false);
     let (first, _) = huge.allocate(layout(300_000, 1)).unwrap();
     huge.deallocate(first.addr().get());
     let (second, dirty) = huge.allocate(layout(200_000, 1)).unwrap();
@@ -149,7 +149,7 @@ fn a_free_mapping_serves_the_next_request_and_what_is_kept_is_bounded() {
 fn the_impossible_is_refused_and_changes_nothing() {
     let os = SimOs::new(4 << 10);
     os.limit_mapped_bytes(1 << 30);
-    let huge = Huge::new(os, 0);
+    let huge = Huge::new(os, 0, false);
     let (block, _) = huge.allocate(layout(100, 1)).unwrap();
     let impossible = [
         layout(isize::MAX as usize, 1),
@@ -168,7 +168,7 @@ fn the_impossible_is_refused_and_changes_nothing() {
 #[test]
 fn a_block_that_shrinks_gives_its_end_back() {
     let os = SimOs::new(4 << 10);
-    let huge = Huge::new(os, 0);
+    let huge = Huge::new(os, 0, false);
     let (block, _) = huge.allocate(layout(1 << 20, 1)).unwrap();
     let start = block.addr().get();
     assert!(os.touch(block, 1 << 20));

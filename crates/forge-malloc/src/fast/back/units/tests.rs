@@ -51,7 +51,7 @@ impl Taken {
 fn history(page: usize, seed: u64, failing: bool) {
     let os = SimOs::new(page);
     let retainable = 40 * UNIT;
-    let units = Units::new(os, retainable, ALL);
+    let units = Units::new(os, retainable, ALL, false);
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut held: Vec<Taken> = Vec::new();
     let mut used = 0;
@@ -117,7 +117,7 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
 #[test]
 fn free_units_beside_live_ones_go_back_to_the_system() {
     let os = SimOs::new(4 << 10);
-    let units = Units::new(os, 1 << 30, ALL);
+    let units = Units::new(os, 1 << 30, ALL, false);
     let runs: Vec<_> = (0..8).map(|_| units.take(8).unwrap()).collect();
     for run in runs.iter().step_by(2) {
         // SAFETY: given once.

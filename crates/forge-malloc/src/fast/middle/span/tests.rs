@@ -69,14 +69,14 @@ fn history(units: &Units<SimOs>, class: Class, steps: usize) {
 
 #[test]
 fn slots_are_issued_once_and_taken_back_once() {
-    let units = Units::new(SimOs::new(4 << 10), 0, ALL);
+    let units = Units::new(SimOs::new(4 << 10), 0, ALL, false);
     let (step, steps) = if cfg!(miri) { (20, 6) } else { (1, 300) };
     Class::all().step_by(step).for_each(|class| history(&units, class, steps));
 }
 
 #[test]
 fn what_is_no_issued_slot_of_the_class_is_refused() {
-    let units = Units::new(SimOs::new(4 << 10), 0, ALL);
+    let units = Units::new(SimOs::new(4 << 10), 0, ALL, false);
     let classes: Vec<_> = Class::all().collect();
     assert_eq!(classes.len(), CLASSES);
     let (class, other) = (classes[4], classes[5]);
