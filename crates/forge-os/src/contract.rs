@@ -181,6 +181,14 @@ pub unsafe trait Os: Copy + Send + Sync + 'static {
     /// Returns the size in bytes of a transparent huge page, or `None` if the system has none.
     fn transparent_huge_page_size(&self) -> Option<usize>;
 
+    /// Returns how many milliseconds have passed since a moment that never changes; never less than before. A coarse clock, which
+    /// costs a few nanoseconds where the system shares it with its programs.
+    ///
+    /// Where the system has no clock it is 0, always.
+    fn milliseconds(&self) -> u64 {
+        0
+    }
+
     /// Gives physical pages back in the system's cheapest dependable way and keeps the mapping usable.
     ///
     /// [`Advice::DontNeed`], and where the target lacks it, [`Advice::Free`]. The result tells what a reader

@@ -111,6 +111,11 @@ unsafe impl Os for Native {
     fn transparent_huge_page_size(&self) -> Option<usize> {
         platform::transparent_huge_page_size()
     }
+
+    #[inline]
+    fn milliseconds(&self) -> u64 {
+        platform::milliseconds()
+    }
 }
 
 #[cfg(test)]

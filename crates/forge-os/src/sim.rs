@@ -118,6 +118,11 @@ impl SimOs {
         self.state().locked_limit = bytes;
     }
 
+    /// Lets time pass, which is 0 at the start and stands still otherwise.
+    pub fn pass(&self, milliseconds: u64) {
+        self.state().milliseconds += milliseconds;
+    }
+
     /// Offers a huge page size in bytes; sizes are offered in increasing order. Without it every huge mapping
     /// fails.
     ///
@@ -386,6 +391,10 @@ unsafe impl Os for SimOs {
 
     fn huge_page_sizes(&self) -> HugePageSizes {
         self.state().huge_page_sizes
+    }
+
+    fn milliseconds(&self) -> u64 {
+        self.state().milliseconds
     }
 
     fn transparent_huge_page_size(&self) -> Option<usize> {

@@ -172,9 +172,18 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub(super) unsafe fn give(&self, class: Class, blocks: *const usize, count: usize) {
         // SAFETY: the caller's promise, and the class's own shape and shelf.
         let given = unsafe { self.shelf(class).give(&self.units, class, class.shape::<P>(), blocks, count) };
-        if given.is_err() {
-            checks::misuse(Misuse::NotLive);
+        match given {
+            Ok(false) => {}
+            Ok(true) => self.age(),
+            Err(_) => checks::misuse(Misuse::NotLive),
         }
+    }
+
+    /// Gives back to the system what was not needed for a while.
+    #[cold]
+    fn age(&self) {
+        self.huge.age();
+        self.units.age();
     }
 
     /// Takes up to a batch of blocks back, for any thread if the depot has room, else into their spans.
@@ -237,8 +246,15 @@ impl<P: Profile, O: Os> Heap<P, O> {
         super::settings::apply(self);
     }
 
-    /// Sets how many bytes of free memory stay for the next request, besides a quarter of what is in use: of segments, resident, and of
-    /// large blocks, mapped. None leaves what the profile says.
+    /// Sets how many milliseconds free memory stays that no request needs; it goes back within two such delays, if there are requests. At first
+    /// a second.
+    pub fn set_purge_delay(&self, milliseconds: u64) {
+        self.units.set_delay(milliseconds);
+        self.huge.set_delay(milliseconds);
+    }
+
+    /// Sets how many bytes of free memory stay for the next request: of segments, besides a quarter of what is in use, and of
+    /// large blocks, besides three quarters. None leaves what the profile says.
     pub fn set_retention(&self, bytes: Option<usize>, huge_bytes: Option<usize>) {
         bytes.into_iter().for_each(|bytes| self.units.set_retainable(bytes));
         huge_bytes.into_iter().for_each(|bytes| self.huge.set_retainable(bytes));

@@ -24,7 +24,7 @@ use super::profile::Profile;
 const LONGEST: usize = 512;
 
 /// Each key with what it means.
-const KEYS: [(&str, &str); 5] = [
+const KEYS: [(&str, &str); 6] = [
     ("help", "print this list"),
     (
         "retain=BYTES",
@@ -32,7 +32,11 @@ const KEYS: [(&str, &str); 5] = [
     ),
     (
         "retain_large=BYTES",
-        "free memory of large blocks that stays mapped, besides a quarter of what is in use; 64M",
+        "free memory of large blocks that stays mapped, besides three quarters of what is in use; 64M",
+    ),
+    (
+        "purge_delay=MS",
+        "how long free memory stays that no request needs, in milliseconds, twice that at most; 1000",
     ),
     ("huge_pages=always", "ask for transparent huge pages for each mapping"),
     ("huge_pages=never", "ask for none"),
@@ -44,6 +48,7 @@ struct Settings<'a> {
     help: bool,
     retained: Option<usize>,
     retained_huge: Option<usize>,
+    purge_delay: Option<u64>,
     advice: Option<Advice>,
     /// The first piece that is none of the above.
     unknown: Option<&'a str>,
@@ -67,6 +72,7 @@ impl<'a> Settings<'a> {
             None if piece == "help" => self.help = true,
             Some(("retain", bytes)) => self.retained = Some(bytes_of(bytes)?),
             Some(("retain_large", bytes)) => self.retained_huge = Some(bytes_of(bytes)?),
+            Some(("purge_delay", milliseconds)) => self.purge_delay = Some(milliseconds.parse().ok()?),
             Some(("huge_pages", "always")) => self.advice = Some(Advice::HugePage),
             Some(("huge_pages", "never")) => self.advice = Some(Advice::NoHugePage),
             _ => return None,
@@ -109,6 +115,7 @@ pub(super) fn apply<P: Profile, O: forge_os::Os>(heap: &Heap<P, O>) {
         ]);
     }
     heap.set_retention(settings.retained, settings.retained_huge);
+    settings.purge_delay.into_iter().for_each(|delay| heap.set_purge_delay(delay));
     heap.set_advice(settings.advice);
 }
 

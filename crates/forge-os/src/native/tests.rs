@@ -39,6 +39,13 @@ impl Drop for Mapped {
 }
 
 #[test]
+fn the_clock_runs_forward() {
+    let start = Native.milliseconds();
+    std::thread::sleep(std::time::Duration::from_millis(30));
+    assert!((start + 10..start + 60_000).contains(&Native.milliseconds()));
+}
+
+#[test]
 fn native_has_no_size_and_a_sane_page_size() {
     assert_eq!(size_of::<Native>(), 0);
     const { assert!(HAS_OS) };

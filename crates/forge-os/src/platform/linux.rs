@@ -190,6 +190,11 @@ pub(crate) fn page_size() -> usize {
     rustix::param::page_size()
 }
 
+pub(crate) fn milliseconds() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
 pub(crate) fn huge_page_sizes() -> HugePageSizes {
     let mut sizes = HugePageSizes::new();
     if cfg!(miri) {

@@ -161,6 +161,13 @@ pub(crate) fn page_size() -> usize {
     usize::try_from(size).unwrap_or(0)
 }
 
+pub(crate) fn milliseconds() -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the call writes the structure and nothing else. Where it fails the time is 0, as without a clock.
+    let _ = unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000
+}
+
 pub(crate) fn huge_page_sizes() -> HugePageSizes {
     let mut sizes = HugePageSizes::new();
     if let Some((size, _)) = SUPERPAGE {

@@ -55,6 +55,10 @@ pub(crate) fn page_size() -> usize {
     0
 }
 
+pub(crate) fn milliseconds() -> u64 {
+    0
+}
+
 pub(crate) fn huge_page_sizes() -> HugePageSizes {
     HugePageSizes::new()
 }

@@ -22,7 +22,7 @@ use windows_sys::Win32::System::Memory::{
     PAGE_EXECUTE, PAGE_EXECUTE_READ, PAGE_EXECUTE_READWRITE, PAGE_NOACCESS, PAGE_READONLY, PAGE_READWRITE,
     VirtualAlloc, VirtualFree, VirtualLock, VirtualProtect, VirtualUnlock,
 };
-use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, SYSTEM_INFO};
+use windows_sys::Win32::System::SystemInformation::{GetSystemInfo, GetTickCount64, SYSTEM_INFO};
 use windows_sys::Win32::System::Threading::{
     FLS_OUT_OF_INDEXES, FlsAlloc, FlsFree, FlsGetValue, FlsSetValue, GetCurrentProcessorNumberEx,
     GetNumaProcessorNodeEx,
@@ -191,6 +191,11 @@ pub(crate) fn page_size() -> usize {
         information.assume_init()
     };
     information.dwPageSize as usize
+}
+
+pub(crate) fn milliseconds() -> u64 {
+    // SAFETY: the call has no preconditions.
+    unsafe { GetTickCount64() }
 }
 
 pub(crate) fn huge_page_sizes() -> HugePageSizes {

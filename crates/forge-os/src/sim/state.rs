@@ -16,6 +16,7 @@ use crate::contract::HugePageSizes;
 
 pub(super) struct State {
     pub(super) page_size: usize,
+    pub(super) milliseconds: u64,
     pub(super) huge_page_sizes: HugePageSizes,
     pub(super) mapped_limit: usize,
     pub(super) locked_limit: usize,
@@ -35,6 +36,7 @@ impl State {
     pub(super) fn new(page_size: usize) -> Self {
         Self {
             page_size,
+            milliseconds: 0,
             huge_page_sizes: HugePageSizes::new(),
             mapped_limit: usize::MAX,
             locked_limit: usize::MAX,

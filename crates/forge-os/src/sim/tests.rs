@@ -329,3 +329,11 @@ fn a_mapping_may_be_used_under_a_failing_neighbour() {
     }
     assert_eq!(os.live_mappings(), 0);
 }
+
+#[test]
+fn time_passes_when_it_is_told_to() {
+    let os = SimOs::new(PAGE);
+    assert_eq!((os.milliseconds(), os.milliseconds()), (0, 0));
+    os.pass(5);
+    assert_eq!((os.milliseconds(), SimOs::new(PAGE).milliseconds()), (5, 0));
+}

@@ -13,8 +13,8 @@
 //!
 //! # Design
 //!
-//! A fresh page costs ten times what clearing it does, so free memory is kept, up to what the profile says plus half of
-//! what is in use. It is cut and joined, since a program whose large blocks vary in size would else need a mapping of the longest for each of them.
+//! A fresh page costs ten times what clearing it does, so free memory is kept as long as it is [needed](super::decay) now and then, up to what the
+//! profile says plus three quarters of what is in use: blocks of random sizes that replace one another leave that much between them. It is cut and joined, since a program whose large blocks vary in size would else need a mapping of the longest for each of them.
 //! Mappings grow with what there is, so that there are few of them and most neighbours can be joined; pages that are not touched cost addresses only.
 //! Where too much is kept the shortest extents go, since the others serve more requests.
 //!
@@ -61,7 +61,7 @@ pub(crate) struct Amounts {
 
 impl<O: Os> Huge<O> {
     const_unless_loom! {
-        /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and half of what is in use.
+        /// Returns no blocks, of which up to `retainable` bytes are kept when they are free, and three quarters of what is in use.
         pub(crate) fn new(os: O, retainable: usize, quiet: bool) -> Self {
             Self { lock: QuietLock::new(quiet), os, extents: UnsafeCell::new(Extents::new(retainable)) }
         }
@@ -81,7 +81,12 @@ impl<O: Os> Huge<O> {
             // SAFETY: the lock is held, and what was taken off is in this thread's hands.
             unsafe {
                 let extent = extents.take_best(&self.os, len, layout.align());
-                if extent.is_null() { None } else { Some(self.settle(extents, extent, len, layout.size())) }
+                if extent.is_null() {
+                    return None;
+                }
+                let settled = self.settle(extents, extent, len, layout.size());
+                extents.decay.lower(extents.idle);
+                Some(settled)
             }
         });
         kept.or_else(|| self.map(len, layout))
@@ -234,20 +239,43 @@ impl<O: Os> Huge<O> {
         }
     }
 
-    /// Takes off what is kept beyond what may be, when `more` bytes will be in use.
+    /// Takes off what is kept beyond what may be, when `more` bytes will be in use, and what was not needed for a while.
     fn excess(&self, extents: &mut Extents, more: usize) -> Victims {
-        let limit = extents.retainable.saturating_add((extents.used + more) / 2);
+        let unneeded = extents.decay.note(&self.os, extents.idle);
+        let limit = extents.retainable.saturating_add((extents.used + more) / 4 * 3);
         let mut victims = Victims::new();
         // SAFETY: the lock is held.
         unsafe {
-            if extents.idle > limit {
-                extents.take_victims(&mut victims, limit, |extent| extent.idle > 0);
-            }
+            self.lessen(extents, &mut victims, limit.min(extents.idle - unneeded));
             if extents.kept_count > MOST_KEPT {
                 extents.take_victims(&mut victims, 0, Extent::is_whole);
             }
         }
         victims
+    }
+
+    /// Takes kept extents off until no more than `limit` bytes are idle.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held.
+    unsafe fn lessen(&self, extents: &mut Extents, victims: &mut Victims, limit: usize) {
+        if extents.idle > limit {
+            // SAFETY: the caller's promise.
+            unsafe { extents.take_victims(victims, limit, |extent| extent.idle > 0) };
+        }
+    }
+
+    /// Gives back what was not needed for a while, if the delay is over.
+    pub(crate) fn age(&self) {
+        let victims = self.locked(|extents| {
+            let mut victims = Victims::new();
+            let unneeded = extents.decay.tick(&self.os, extents.idle);
+            // SAFETY: the lock is held.
+            unsafe { self.lessen(extents, &mut victims, extents.idle - unneeded) };
+            victims
+        });
+        self.give_back(victims);
     }
 
     /// Gives extents back to the system: mappings, and the pages of parts of them, but for the bytes that stay.
@@ -311,9 +339,14 @@ impl<O: Os> Huge<O> {
         self.locked(|extents| unsafe { extents.find(address) })
     }
 
-    /// Sets how many bytes are kept when they are free, besides half of what is in use.
+    /// Sets how many bytes are kept when they are free, besides three quarters of what is in use.
     pub(crate) fn set_retainable(&self, bytes: usize) {
         self.locked(|extents| extents.retainable = bytes);
+    }
+
+    /// Sets how many milliseconds memory stays that nobody needs.
+    pub(crate) fn set_delay(&self, milliseconds: u64) {
+        self.locked(|extents| extents.decay.set_delay(milliseconds));
     }
 
     /// Sets what the system is told about each mapping that is made from now on.

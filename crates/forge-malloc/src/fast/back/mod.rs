@@ -1,5 +1,6 @@
 //! Where memory comes from and goes back to: segments of units, and mappings of their own.
 
+mod decay;
 pub(super) mod directory;
 pub(super) mod guarded;
 pub(super) mod huge;

@@ -16,14 +16,14 @@
 //! # Operations
 //!
 //! `take`: O(1) tries, and a mapping if no segment has room. `give`: O(1); every so many, one pass over the segments to
-//! give pages back. `purge`: O(segments), and a call to the system for each run.
+//! give pages back. `age`: O(1), or such a pass. `purge`: O(segments), and a call to the system for each run.
 //!
 //! # Design
 //!
 //! Segments with short runs are tried first, so that long runs stay whole and segments become empty. What is freed stays
 //! resident, because a page that is given back and touched again costs more than a microsecond; when more stays than the profile says
 //! plus a quarter of what is in use, pages go back until half of that is left. So a page is given back once
-//! for at least as many bytes freed as that half, whatever the pattern, and nothing depends on a clock or a thread of our own.
+//! for at least as many bytes freed as that half, whatever the pattern. What is not [needed](super::decay) for a while goes back, too.
 #![allow(unsafe_code)]
 
 use core::ptr::{self, NonNull};
@@ -32,6 +32,7 @@ use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_os::{Advice, MapOptions, Os, Released};
 
+use super::decay::Decay;
 use super::directory::Directory;
 use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run};
 use crate::fast::glue::const_unless_loom;
@@ -68,6 +69,7 @@ struct State {
     peak: usize,
     retained: usize,
     retainable: usize,
+    decay: Decay,
     advice: Option<Advice>,
 }
 
@@ -88,6 +90,7 @@ impl<O: Os> Units<O> {
                     peak: 0,
                     retained: 0,
                     retainable: retainable / UNIT,
+                    decay: Decay::new(),
                     advice: None,
                 }),
             }
@@ -125,12 +128,32 @@ impl<O: Os> Units<O> {
         self.locked(|state| {
             // SAFETY: the lock is held, and the run's units are the caller's to give.
             unsafe { state.join(taken) };
+            let unneeded = state.decay.note(&self.os, state.retained);
             let limit = state.retainable + state.used / 4;
             if state.retained > limit {
                 // SAFETY: the lock is held.
                 unsafe { state.purge(&self.os, limit / 2) };
+            } else if unneeded > 0 {
+                // SAFETY: as above.
+                unsafe { state.purge(&self.os, state.retained - unneeded) };
             }
         });
+    }
+
+    /// Gives back what was not needed for a while, if the delay is over.
+    pub(crate) fn age(&self) {
+        self.locked(|state| {
+            let unneeded = state.decay.tick(&self.os, state.retained);
+            if unneeded > 0 {
+                // SAFETY: the lock is held.
+                unsafe { state.purge(&self.os, state.retained - unneeded) };
+            }
+        });
+    }
+
+    /// Sets how many milliseconds memory stays that nobody needs.
+    pub(crate) fn set_delay(&self, milliseconds: u64) {
+        self.locked(|state| state.decay.set_delay(milliseconds));
     }
 
     /// Gives every free page back to the system, and every empty segment.
@@ -221,6 +244,7 @@ impl State {
             let taken = run(first, count);
             let zero = (*header).touched & taken == 0;
             self.retained -= ((*header).resident & taken).count_ones() as usize;
+            self.decay.lower(self.retained);
             self.used += count;
             self.peak = self.peak.max(self.used);
             (*header).free &= !taken;
@@ -295,8 +319,9 @@ impl State {
                 // SAFETY: a listed segment under the lock (I1); `next` is read before it may go.
                 unsafe {
                     let next = (*segment).next;
-                    if (*segment).free != self.all || self.unmap(os, segment).is_none() {
-                        self.release(os, segment);
+                    let all = self.retained - (*segment).resident.count_ones() as usize >= target;
+                    if (*segment).free != self.all || !all || self.unmap(os, segment).is_none() {
+                        self.release(os, segment, target);
                     }
                     segment = next;
                 }
@@ -321,11 +346,11 @@ impl State {
         Some(())
     }
 
-    /// Gives the free resident pages of a segment back.
-    unsafe fn release(&mut self, os: &impl Os, segment: *mut Segment) {
+    /// Gives the free resident pages of a segment back, a run at a time until at most `target` units are retained.
+    unsafe fn release(&mut self, os: &impl Os, segment: *mut Segment, target: usize) {
         // SAFETY: a listed segment under the lock; its free units are nobody's.
         unsafe {
-            while (*segment).resident != 0 {
+            while (*segment).resident != 0 && self.retained > target {
                 let first = (*segment).resident.trailing_zeros() as usize;
                 let count = ((*segment).resident >> first).trailing_ones() as usize;
                 let units = run(first, count);

@@ -203,3 +203,43 @@ fn the_statistics_never_say_less_than_what_lives() {
     attached.empty();
     assert_eq!(heap.stats().live, 0);
 }
+
+#[test]
+fn free_memory_goes_back_when_it_was_not_needed_for_a_delay_and_not_before() {
+    const DELAY: u64 = 50;
+    let os = SimOs::new(4 << 10);
+    let heap = Heap::<Tight, _>::new(os);
+    heap.set_retention(Some(64 << 20), Some(64 << 20));
+    heap.set_purge_delay(DELAY);
+    let attached = Attached::new(&heap);
+    // Whatever goes on meanwhile needs none of the memory.
+    let go_on = || {
+        let small: Vec<_> =
+            (0..200).map(|_| attached.allocate(layout(512, 8)).unwrap().cast::<u8>()).collect();
+        // SAFETY: live blocks of this layout, freed once.
+        small.into_iter().for_each(|block| unsafe { attached.deallocate(block, layout(512, 8)) });
+    };
+    go_on();
+    for size in [100_000, 5 << 20] {
+        let blocks: Vec<_> =
+            (0..8).map(|_| attached.allocate(layout(size, 8)).unwrap().cast::<u8>()).collect();
+        // SAFETY: as above.
+        blocks.into_iter().for_each(|block| unsafe { attached.deallocate(block, layout(size, 8)) });
+    }
+    attached.empty();
+    let (retained, resident) = (heap.stats().retained, os.resident_bytes());
+    assert!(retained > 40 << 20);
+    os.pass(DELAY - 1);
+    go_on();
+    assert_eq!((os.calls().unmap, os.calls().advise), (0, 0), "nothing went back");
+    for _ in 0..2 {
+        os.pass(DELAY);
+        go_on();
+    }
+    let gone = resident - os.resident_bytes();
+    assert!(
+        gone > 40 << 20 && heap.stats().retained < 1 << 20,
+        "{gone} of {retained} bytes: {:?}",
+        heap.stats()
+    );
+}

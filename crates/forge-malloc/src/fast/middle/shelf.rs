@@ -42,6 +42,9 @@ use crate::fast::front::sizes::{Class, Shape};
 use crate::fast::glue::const_unless_loom;
 use crate::fast::quiet::QuietLock;
 
+/// How many times blocks come back between two looks at the clock.
+const GIFTS: u32 = 64;
+
 /// An address that is no issued slot of the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Misfit;
@@ -58,6 +61,7 @@ struct State {
     listed: SpanList,
     spare: *mut Span,
     issued: usize,
+    gifts: u32,
 }
 
 impl Shelf {
@@ -67,7 +71,7 @@ impl Shelf {
             Self {
                 depot: Depot::new(),
                 lock: QuietLock::new(quiet),
-                state: UnsafeCell::new(State { listed: SpanList::new(), spare: ptr::null_mut(), issued: 0 }),
+                state: UnsafeCell::new(State { listed: SpanList::new(), spare: ptr::null_mut(), issued: 0, gifts: 0 }),
             }
         }
     }
@@ -132,7 +136,7 @@ impl Shelf {
         })
     }
 
-    /// Takes blocks back into their spans.
+    /// Takes blocks back into their spans, and returns whether that was done so often that it is time to look at the clock.
     ///
     /// # Errors
     ///
@@ -149,7 +153,7 @@ impl Shelf {
         shape: &Shape,
         blocks: *const usize,
         count: usize,
-    ) -> Result<(), Misfit> {
+    ) -> Result<bool, Misfit> {
         self.locked(|state| {
             let mut given = 0;
             while given < count {
@@ -167,7 +171,8 @@ impl Shelf {
                     state.settle(units, span);
                 }
             }
-            Ok(())
+            state.gifts = state.gifts.wrapping_add(1);
+            Ok(state.gifts % GIFTS == 0)
         })
     }
 

@@ -10,6 +10,9 @@ fn every_key_of_the_help_is_understood() {
             let settings = Settings::read(&with_number);
             assert_eq!(settings.unknown, None);
             assert_eq!(settings.retained.or(settings.retained_huge), Some(3 << 20));
+        } else if key.ends_with("MS") {
+            assert_eq!(settings.unknown, Some(key), "the word stands for a number");
+            assert_eq!(Settings::read("purge_delay=25").purge_delay, Some(25));
         } else {
             assert_eq!(settings.unknown, None);
             assert_ne!(settings, Settings::default());
@@ -31,6 +34,8 @@ fn what_is_not_understood_is_named_and_the_rest_is_done() {
         "retain=",
         "retain=M",
         "retain=-1",
+        "purge_delay=",
+        "purge_delay=1s",
         "retain=99999999999999G",
         "huge_pages=maybe",
         "x=1",

@@ -35,6 +35,11 @@ use core::ptr::{self, NonNull};
 
 use forge_os::{Advice, MapOptions, Os};
 
+pub(super) use self::victims::Victims;
+use crate::fast::back::decay::Decay;
+
+mod victims;
+
 /// The number of chains, a power of two.
 const CHAINS: usize = 256;
 
@@ -84,30 +89,6 @@ impl Extent {
     }
 }
 
-/// Extents that are on no list of [`Extents`], in the hands of one thread.
-pub(super) struct Victims(*mut Extent);
-
-impl Victims {
-    /// Returns none.
-    pub(super) const fn new() -> Self {
-        Self(ptr::null_mut())
-    }
-
-    /// Takes one off; null if there is none.
-    ///
-    /// # Safety
-    ///
-    /// The extents are reached by this thread alone.
-    pub(super) unsafe fn pop(&mut self) -> *mut Extent {
-        let first = self.0;
-        if !first.is_null() {
-            // SAFETY: the caller's promise.
-            self.0 = unsafe { (*first).next };
-        }
-        first
-    }
-}
-
 /// All extents of a heap. The methods are called with the lock held, on records of this value, through pointers: they refer to each other.
 pub(super) struct Extents {
     live: [*mut Extent; CHAINS],
@@ -119,6 +100,7 @@ pub(super) struct Extents {
     pub(super) peak: usize,
     pub(super) idle: usize,
     pub(super) retainable: usize,
+    pub(super) decay: Decay,
     pub(super) advice: Option<Advice>,
 }
 
@@ -135,6 +117,7 @@ impl Extents {
             peak: 0,
             idle: 0,
             retainable,
+            decay: Decay::new(),
             advice: None,
         }
     }
@@ -448,8 +431,7 @@ impl Extents {
                         self.unlist(extent);
                         (*extent).whole = (*extent).is_whole();
                         (*extent).size = (*extent).idle.min(limit.saturating_sub(self.idle));
-                        (*extent).next = victims.0;
-                        victims.0 = extent;
+                        victims.push(extent);
                     }
                     extent = next;
                 }

@@ -138,11 +138,11 @@ fn a_free_mapping_serves_the_next_request_and_what_is_kept_is_bounded() {
     let blocks: Vec<_> = (0..count).map(|_| huge.allocate(layout(1, 64 << 10)).unwrap().0).collect();
     blocks.iter().for_each(|block| huge.deallocate(block.addr().get()));
     assert!(os.live_mappings() <= MOST_KEPT + 4, "{}", os.live_mappings());
-    assert!(huge.extent().idle <= 3 << 19);
+    assert!(huge.extent().idle <= 7 << 18);
 
     let blocks: Vec<_> = (0..8).map(|_| huge.allocate(layout(1 << 20, 1)).unwrap().0).collect();
     blocks.iter().for_each(|block| huge.deallocate(block.addr().get()));
-    assert!(huge.extent().idle <= 3 << 19);
+    assert!(huge.extent().idle <= 7 << 18);
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn a_block_that_shrinks_gives_its_end_back() {
     assert!(os.touch(block, 1 << 20));
     let records = os.resident_bytes() - (1 << 20);
     assert_eq!(huge.reallocate(start, 1, 40_000), Some(block));
-    // Half of what is in use may stay.
-    assert!(os.resident_bytes() - records <= 60 << 10);
+    // Three quarters of what is in use may stay.
+    assert!(os.resident_bytes() - records <= 70 << 10);
     // What was cut off comes back, zero, when the block grows.
     assert_eq!(huge.reallocate(start, 1, 1 << 20), Some(block));
     assert_eq!(huge.extent().mapped, 1 << 20);
