@@ -18,3 +18,17 @@ pub(crate) fn only(name: &str) -> Command {
 pub(crate) fn signal_of(status: ExitStatus) -> Option<i32> {
     status.signal().or_else(|| status.code().filter(|&code| code > 128).map(|code| code - 128))
 }
+
+/// Runs `work` in a process of its own, which runs only the test `name`: it finds the variable `child` set. The work is given the
+/// number that this program was started with, if any; to the harness it is one more name to look for.
+#[allow(dead_code, reason = "not every program has such tests")]
+pub(crate) fn apart(name: &str, child: &str, work: fn(Option<usize>)) {
+    if let Some(number) = std::env::var_os(child) {
+        return work(number.to_str().and_then(|number| number.parse().ok()));
+    }
+    let number = std::env::args().find(|argument| argument.parse::<usize>().is_ok()).unwrap_or_default();
+    let output = only(name).env(child, number).output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{:?}: {errors}", signal_of(output.status));
+    eprint!("{errors}");
+}
