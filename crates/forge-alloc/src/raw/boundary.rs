@@ -177,10 +177,7 @@ impl BoundaryMap {
         // SAFETY: as for `flip_block`; there is a straddle for each group.
         unsafe {
             self.flip(last);
-            if first / GROUP != last / GROUP {
-                let straddles = self.straddles(last);
-                straddles.write(straddles.read() ^ (1 << (last / GROUP % WORD)));
-            }
+            self.flip_straddle(first, last);
         }
     }
 
@@ -192,10 +189,43 @@ impl BoundaryMap {
     #[inline(always)]
     pub(crate) unsafe fn move_last(&self, first: usize, from: usize, to: usize) {
         debug_assert!(first < from && first < to);
+        // SAFETY: the caller promises positions. In one group the straddle stays what it is.
+        unsafe {
+            self.flip(from);
+            self.flip(to);
+            if from / GROUP != to / GROUP {
+                self.move_straddle(first, from, to);
+            }
+        }
+    }
+
+    /// Inverts the straddle of each of two groups that is not that of `first`. O(1).
+    ///
+    /// # Safety
+    ///
+    /// As [`move_last`](Self::move_last), which inverts the marks.
+    #[inline(never)]
+    unsafe fn move_straddle(self, first: usize, from: usize, to: usize) {
         // SAFETY: the caller promises positions; each straddle changes with the mark that it is about.
         unsafe {
-            self.flip_last(first, from);
-            self.flip_last(first, to);
+            self.flip_straddle(first, from);
+            self.flip_straddle(first, to);
+        }
+    }
+
+    /// Inverts the straddle of the group of `last` if the block that ends there begins in another, at `first`. O(1).
+    ///
+    /// # Safety
+    ///
+    /// Both are positions (I1).
+    #[inline(always)]
+    unsafe fn flip_straddle(&self, first: usize, last: usize) {
+        if first / GROUP != last / GROUP {
+            // SAFETY: there is a straddle for each group.
+            unsafe {
+                let straddles = self.straddles(last);
+                straddles.write(straddles.read() ^ (1 << (last / GROUP % WORD)));
+            }
         }
     }
 

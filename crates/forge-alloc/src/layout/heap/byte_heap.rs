@@ -89,7 +89,7 @@ macro_rules! byte_heap {
             }
 
             fn largest_free(&self) -> Option<usize> {
-                Some(self.heap.index.largest() * $crate::raw::boundary::GRANULE)
+                Some(self.heap.largest())
             }
 
             fn for_each_block(&self, visit: &mut dyn FnMut(forge_alloc_core::HeapBlock)) {
@@ -101,11 +101,11 @@ macro_rules! byte_heap {
             }
 
             fn used_bytes(&self) -> usize {
-                (self.heap.total - self.heap.free) * $crate::raw::boundary::GRANULE
+                (self.heap.total - self.heap.available()) * $crate::raw::boundary::GRANULE
             }
 
             fn available_bytes(&self) -> usize {
-                self.heap.free * $crate::raw::boundary::GRANULE
+                self.heap.available() * $crate::raw::boundary::GRANULE
             }
         }
 

@@ -153,6 +153,8 @@ impl<F> Ordered<F> {
 // SAFETY: a run that leaves is in the list, with the length at its beginning (I2), and was seen to fit.
 unsafe impl<F: Fit> RunIndex for Ordered<F> {
     const SHORTEST: usize = crate::raw::run::SHORTEST + 1;
+    // Which of the runs that fit is taken is a promise, wherever they lie.
+    const LEAVES_LAST: bool = false;
 
     #[inline]
     unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {

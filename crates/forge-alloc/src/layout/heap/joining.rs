@@ -143,6 +143,7 @@ impl<I: RunIndex> RunHeap<I> {
             self.segments.insert(new.node, Segment::new(ground, granules, scraps, incoming.exposed));
             self.total += granules;
             self.release(ground, own, granules - own);
+            self.adopt(ground);
         }
         Ok(())
     }
@@ -155,6 +156,8 @@ impl<I: RunIndex> RunHeap<I> {
         if fresh < I::SHORTEST {
             return None;
         }
+        // It may not be the end of a segment for long.
+        self.settle();
         let bottom = match below {
             Some((_, below)) => below.ground.start,
             // SAFETY: without a segment below, the span starts in the region.
@@ -177,6 +180,7 @@ impl<I: RunIndex> RunHeap<I> {
                     self.total += fresh;
                     self.current = Ground::NONE;
                     self.release(ground, first, fresh);
+                    self.adopt(ground);
                 }
                 return Some(());
             }
@@ -206,6 +210,7 @@ impl<I: RunIndex> RunHeap<I> {
             for (node, old) in [below, above].into_iter().flatten() {
                 self.dealloc(node.cast(), Bookkeeping::layout(old.capacity)?);
             }
+            self.adopt(ground);
         }
         Some(())
     }

@@ -26,6 +26,7 @@ use super::joining::Bookkeeping;
 use super::run_heap::RunHeap;
 use super::run_index::{Need, RunIndex};
 use super::segment::Ground;
+use super::wilderness::Wilderness;
 use crate::raw::boundary::{GRANULE, REACH};
 use crate::raw::run::length;
 
@@ -48,18 +49,29 @@ impl<I: RunIndex> RunHeap<I> {
         let (ground, granules) = (segment.ground, segment.ground.granules());
         // A segment that is not joined begins with what is noted about it, with a map that covers it and no more.
         let own = Bookkeeping::granules_for(granules);
+        let wild = self.wilderness.starts_at(ground.address() + own * GRANULE);
         // SAFETY: the position is behind the map, and what is not marked there is a run, with its length where the marks do
-        // not show it.
+        // not show it, or the wilderness.
         let run = unsafe {
             let gap = ground.map.gap_after(own);
-            if gap >= REACH { length(ground.place(own)) } else { gap }
+            if wild {
+                self.wilderness.granules
+            } else if gap >= REACH {
+                length(ground.place(own))
+            } else {
+                gap
+            }
         };
         if own + run != granules {
             return false;
         }
-        // SAFETY: the index holds the run with this length.
-        unsafe { self.index.remove(ground.place(own), run) };
-        self.free -= run;
+        if wild {
+            self.wilderness = Wilderness::NONE;
+        } else {
+            // SAFETY: the index holds the run with this length.
+            unsafe { self.index.remove(ground.place(own), run) };
+            self.free -= run;
+        }
         self.total -= granules;
         self.segments.remove(ground.address());
         self.current = Ground::NONE;

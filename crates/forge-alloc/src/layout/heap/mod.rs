@@ -19,3 +19,4 @@ pub(crate) mod slab_heap;
 pub(crate) mod testing;
 #[cfg(feature = "tlsf")]
 pub(crate) mod tlsf;
+pub(crate) mod wilderness;

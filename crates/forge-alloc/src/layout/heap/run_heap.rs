@@ -1,9 +1,9 @@
 //! The heap under every heap here: blocks between boundary marks, and an index of the free runs that is a parameter.
 //!
 //! ```text
-//!   RunHeap<I>     segments | current segment | granules in all, granules free | index I of the free runs
-//!                     |                                                            |
-//!   memory         | map | block | run | block | block |  run   | block | ..       |
+//!   RunHeap<I>     segments | current segment | granules in all, granules free | index I of the free runs | wilderness
+//!                     |                                                            |                          |
+//!   memory         | map | block | run | block | block |  run   | block | ..       |         | block |        run       |
 //!                                 <------------------------------------------------+
 //! ```
 //!
@@ -11,17 +11,17 @@
 //!
 //! - (I1) The granules of every segment are blocks and free runs; no two runs touch. The marks of the segment's map are
 //!   those of the blocks.
-//! - (I2) The index holds every run, with its length, and nothing else; runs of [`REACH`] granules and more have
-//!   their length at both ends.
+//! - (I2) The index holds every run but the wilderness, with its length, and nothing else; runs of [`REACH`] granules and more
+//!   that it holds have their length at both ends.
 //! - (I3) A block for a layout is as long as [`Need`] says, or longer by less than a run.
-//! - (I4) `total` is the number of granules of the segments, `free` that of the runs.
+//! - (I4) `total` is the number of granules of the segments, `free` that of the runs but the wilderness.
 //! - (I5) `current` is the ground of a segment of the tree, or none.
 //!
 //! # Operations
 //!
 //! | operation | cost |
 //! |---|---|
-//! | allocate | one search of the index, O(1) beside it |
+//! | allocate | one search of the index, O(1) beside it; O(1) from the wilderness, where the index has nothing |
 //! | free, resize in place | O(1), and at most two removals and one insertion of the index |
 //! | free, checked | the same, and O(size / 512 bytes) to see that the block is as long as its layout |
 //!
@@ -30,7 +30,8 @@
 //! # Design
 //!
 //! Blocks have no header. The layout that comes with a free says how long the block is, and the marks say whether it was
-//! given a granule more, because what was left could not be a run. Alignment to 8 bytes costs nothing; a greater one is
+//! given a granule more, because what was left could not be a run. Where the index has no order of addresses, the run at the
+//! end of the segment that was taken in last is the [wilderness](super::wilderness) and taken when nothing else fits. Alignment to 8 bytes costs nothing; a greater one is
 //! found by the index among its runs, and what lies in front of the block stays a run.
 #![allow(unsafe_code)]
 
@@ -42,6 +43,7 @@ use forge_alloc_core::{AllocResult, HeapError, is_aligned};
 
 use super::run_index::{Need, RunIndex};
 use super::segment::{Ground, Segments};
+use super::wilderness::Wilderness;
 use crate::raw::boundary::{GRANULE, REACH, WINDOW};
 use crate::raw::run::{length_before, set_lengths};
 
@@ -50,9 +52,10 @@ use crate::raw::run::{length_before, set_lengths};
 pub(crate) struct RunHeap<I> {
     pub(crate) current: Ground,
     pub(crate) index: I,
-    pub(crate) free: usize,
+    pub(super) free: usize,
     pub(crate) total: usize,
     pub(crate) segments: Segments,
+    pub(super) wilderness: Wilderness,
     /// Takes the lengths that are not written: choosing where to write is faster than choosing whether.
     sink: [MaybeUninit<u64>; 3],
 }
@@ -74,14 +77,14 @@ impl<I: RunIndex> RunHeap<I> {
     pub(crate) const fn new(index: I) -> Self {
         const { assert!(I::SHORTEST <= WINDOW, "the end of a block is looked for among this many granules") };
         let (current, segments, sink) = (Ground::NONE, Segments::new(), [MaybeUninit::uninit(); 3]);
-        Self { current, index, free: 0, total: 0, segments, sink }
+        Self { current, index, free: 0, total: 0, segments, wilderness: Wilderness::NONE, sink }
     }
 
     /// Returns a block of at least `layout.size()` bytes.
     ///
     /// # Errors
     ///
-    /// [`HeapError::InvalidParam`] for a zero size, [`HeapError::NoMemory`] if the index finds no run.
+    /// [`HeapError::InvalidParam`] for a zero size, [`HeapError::NoMemory`] if there is no run that the index finds.
     #[inline(always)]
     pub(crate) fn alloc(&mut self, layout: Layout) -> AllocResult<NonNull<u8>> {
         if layout.size() == 0 {
@@ -103,7 +106,7 @@ impl<I: RunIndex> RunHeap<I> {
     /// Takes a block from a run in front of which may be others.
     #[inline(never)]
     fn take_slowly(&mut self, need: Need) -> Option<NonNull<u8>> {
-        let (run, granules) = self.index.take(need)?;
+        let Some((run, granules)) = self.index.take(need) else { return self.take_last(need) };
         let address = run.addr().get();
         let ground = self.ground_of(address)?;
         let front = need.front(address, I::SHORTEST);
@@ -156,6 +159,9 @@ impl<I: RunIndex> RunHeap<I> {
             let before = ground.map.gap_before(first);
             let granules = need + more;
             ground.map.flip_block(first, first + granules - 1);
+            if self.is_last(address + granules * GRANULE) {
+                return self.widen(ground.place(first), granules, before);
+            }
             self.free += granules;
             if before | behind == 0 {
                 self.insert(ground.place(first), granules);
@@ -191,7 +197,33 @@ impl<I: RunIndex> RunHeap<I> {
     #[inline]
     pub(crate) unsafe fn resize_in_place(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
         debug_assert!(self.is_block(pos.addr().get(), old), "resize of what is no block of this layout");
-        if new.size() == 0 || !is_aligned(pos.addr().get(), new.align()) {
+        // What most resizes are: another size, longer than the shortest block, of a block in front of the wilderness.
+        if new.size() > (I::SHORTEST - 1) * GRANULE && new.align() == old.align() {
+            let (granules, need) = (Need::of(old, I::SHORTEST).granules, Need::of(new, I::SHORTEST).granules);
+            // What starts where the last granule that was asked for ends shows that it is the last one.
+            if self.is_last(pos.addr().get().wrapping_add(granules * GRANULE)) {
+                // Granules are too few for a difference to wrap.
+                let rest = (self.wilderness.granules + granules).wrapping_sub(need);
+                if rest as isize >= I::SHORTEST as isize {
+                    // SAFETY: the caller promises a live block, which ends at the wilderness.
+                    unsafe { self.move_border(pos.addr().get(), need.wrapping_sub(granules), rest) };
+                    return true;
+                }
+            }
+        }
+        // SAFETY: the caller's promises are the callee's.
+        unsafe { self.resize_anywhere(pos, old, new) }
+    }
+
+    /// Gives the block at `pos` another layout without moving it, and returns whether that was possible. O(1), and the index.
+    ///
+    /// # Safety
+    ///
+    /// As [`resize_in_place`](Self::resize_in_place).
+    #[inline(never)]
+    unsafe fn resize_anywhere(&mut self, pos: NonNull<u8>, old: Layout, new: Layout) -> bool {
+        let address = pos.addr().get();
+        if new.size() == 0 || !is_aligned(address, new.align()) {
             return false;
         }
         let need = Need::of(new, I::SHORTEST).granules;
@@ -200,6 +232,15 @@ impl<I: RunIndex> RunHeap<I> {
         unsafe {
             let Some(block) = self.locate(pos, Need::of(old, I::SHORTEST).granules) else { return false };
             let (ground, end) = (block.ground, block.first + block.granules);
+            if self.is_last(ground.address() + end * GRANULE) {
+                let room = block.granules + self.wilderness.granules;
+                if need > room {
+                    return false;
+                }
+                let length = if room - need < I::SHORTEST { room } else { need };
+                self.move_border(address, length.wrapping_sub(block.granules), room - length);
+                return true;
+            }
             if need <= block.granules && block.granules - need < I::SHORTEST {
                 return true;
             }
@@ -289,11 +330,28 @@ impl<I: RunIndex> RunHeap<I> {
     #[inline(always)]
     pub(crate) unsafe fn release(&mut self, ground: Ground, first: usize, granules: usize) {
         self.free += granules;
+        debug_assert!(!self.is_last(ground.address() + (first + granules) * GRANULE));
         // SAFETY: what lies between marks and touches the granules is a run (I1).
         unsafe {
             let (before, behind) = (ground.map.gap_before(first), ground.map.gap_after(first + granules));
             self.coalesce(ground.place(first), granules, before, behind);
         }
+    }
+
+    /// Returns whether the wilderness starts at an address. O(1).
+    #[inline(always)]
+    fn is_last(&self, address: usize) -> bool {
+        I::LEAVES_LAST && self.wilderness.starts_at(address)
+    }
+
+    /// Returns how many granules are free. O(1).
+    pub(crate) fn available(&self) -> usize {
+        self.free + self.wilderness.granules
+    }
+
+    /// Returns the length of the longest block that would be served, with the alignment of a granule.
+    pub(crate) fn largest(&self) -> usize {
+        self.index.largest().max(self.wilderness.granules) * GRANULE
     }
 
     /// Makes free granules a run, together with the runs in front of them and behind them, whose lengths are given as far as marks
@@ -344,7 +402,7 @@ impl<I: RunIndex> RunHeap<I> {
     ///
     /// The granules belong to no block and no run of a segment, touch no run, and are at least as many as the shortest.
     #[inline(always)]
-    unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
+    pub(super) unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
         let sink = (NonNull::from(&mut self.sink).cast(), self.sink.len());
         // SAFETY: the granules are the heap's, and nobody else uses them; so is the sink, which is as long as said.
         unsafe {
@@ -358,7 +416,7 @@ impl<I: RunIndex> RunHeap<I> {
     #[cfg(any(test, debug_assertions))]
     #[cfg_attr(not(test), expect(dead_code, reason = "called by tests"))]
     pub(crate) fn check(&self) {
-        let (mut total, mut free, mut runs) = (0, 0, 0_usize);
+        let (mut total, mut free, mut runs) = (0, 0, usize::from(self.wilderness.granules == 0));
         let mut last = None;
         for block in super::blocks::HeapBlocks::new(&self.segments) {
             let granules = block.size / GRANULE;
@@ -374,7 +432,12 @@ impl<I: RunIndex> RunHeap<I> {
                 unsafe {
                     assert_eq!(segment.map.is_first(first), !block.free);
                     assert!(!segment.map.is_first(first + granules - 1));
-                    if block.free && granules >= REACH {
+                    if self.is_last(block.address) {
+                        assert_eq!(
+                            (first + granules, granules),
+                            (segment.granules(), self.wilderness.granules)
+                        );
+                    } else if block.free && granules >= REACH {
                         assert_eq!(crate::raw::run::length(segment.place(first)), granules);
                         assert_eq!(length_before(segment.place(first + granules)), granules);
                     }
@@ -387,7 +450,7 @@ impl<I: RunIndex> RunHeap<I> {
                 last = Some(block.address + block.size);
             }
         }
-        assert_eq!((self.total, self.free), (total, free));
+        assert_eq!((self.total, self.available()), (total, free));
         self.index.check(&mut |run, granules| {
             let address = run.addr().get();
             let segment = self.segments.find(address).map(|(_, segment)| segment.ground);
@@ -403,6 +466,6 @@ impl<I: RunIndex> RunHeap<I> {
             assert!(runs > 0, "the index holds a run twice");
             runs -= 1;
         });
-        assert_eq!(runs, 0, "the index lacks a run");
+        assert_eq!(runs, 1, "the index lacks a run");
     }
 }

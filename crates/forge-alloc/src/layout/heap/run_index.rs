@@ -34,10 +34,9 @@ impl Need {
         // A layout's size is at most `isize::MAX`.
         let granules = layout.size().wrapping_add(GRANULE - 1) / GRANULE;
         let granules = if granules < shortest { shortest } else { granules };
-        if layout.align() <= GRANULE {
-            return Self { granules, align: GRANULE };
-        }
-        Self { granules: (granules + 1) & !1, align: layout.align() }
+        let even = (layout.align() > GRANULE) as usize;
+        let align = if layout.align() <= GRANULE { GRANULE } else { layout.align() };
+        Self { granules: (granules + even) & !even, align }
     }
 
     /// Returns how many granules of a run at `address` lie in front of the block: none, or a run. O(1).
@@ -73,6 +72,9 @@ impl Need {
 pub(crate) unsafe trait RunIndex {
     /// The length of the shortest run in granules: room for what the index writes into one.
     const SHORTEST: usize;
+
+    /// Whether it would rather not hold the run at the end of a segment, which is taken when it has nothing that fits.
+    const LEAVES_LAST: bool;
 
     /// Takes a run in.
     ///

@@ -312,12 +312,16 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     /// Returns a run that fits, its length and its class. O(1).
     #[inline(always)]
     fn find_among(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
-        if let Some((run, granules)) = self.try_class(own, need, 1) {
-            return Some((run, granules, own));
+        let class = self.from(own)?;
+        if let Some((run, granules)) = self.try_class(class, need, 1) {
+            return Some((run, granules, class));
         }
-        if let Some(class) = self.from(own + 1) {
-            if let Some((run, granules)) = self.try_class(class, need, 1) {
-                return Some((run, granules, class));
+        let next = if class == own { self.from(own + 1) } else { Some(class) };
+        if let Some(next) = next {
+            if next != class {
+                if let Some((run, granules)) = self.try_class(next, need, 1) {
+                    return Some((run, granules, next));
+                }
             }
             // Every run from the class after that of the padded length on fits.
             if let Some(class) = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1) {
@@ -341,6 +345,7 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
 // was seen to fit, or its class has only lengths that do.
 unsafe impl<const FIRST: usize, const SECOND: usize> RunIndex for Classes<FIRST, SECOND> {
     const SHORTEST: usize = crate::raw::run::SHORTEST;
+    const LEAVES_LAST: bool = true;
 
     #[inline(always)]
     unsafe fn insert(&mut self, run: NonNull<u8>, granules: usize) {
