@@ -37,7 +37,7 @@ use core::ptr;
 
 use forge_os::{OsError, page_size, posix};
 
-use super::process::{Cache, HEAP, if_attached, with_cache};
+use super::process::{Cache, HEAP, if_attached, smallest, with_cache};
 
 /// The alignment of every block: that of the largest type of C.
 pub(crate) const MIN_ALIGN: usize = 16;
@@ -91,9 +91,9 @@ fn give_back() {
 /// Returns a block, or null. O(1).
 #[inline(always)]
 pub(crate) fn allocate(size: usize, align: usize) -> *mut c_void {
-    let Ok(layout) = Layout::from_size_align(size.max(1), align) else { return ptr::null_mut() };
+    let Ok(layout) = Layout::from_size_align(smallest(size), align) else { return ptr::null_mut() };
     // SAFETY: every request goes to the heap of the process.
-    insist(|cache| unsafe { cache.allocate(&HEAP, layout) })
+    insist(|cache| unsafe { cache.allocate_any(&HEAP, layout) })
 }
 
 /// Returns a block, or null after setting `errno`.
@@ -141,7 +141,7 @@ unsafe extern "C" fn deallocate_elsewhere(block: *mut c_void) {
 #[inline(always)]
 pub(crate) unsafe fn deallocate_sized(block: *mut c_void, size: usize, align: usize) {
     if !block.is_null() {
-        HEAP.check_layout(block.cast(), size.max(1), Some(align));
+        HEAP.check_layout(block.cast(), smallest(size), Some(align));
     }
     // SAFETY: the caller's promise.
     unsafe { deallocate(block) };
@@ -158,7 +158,10 @@ pub(crate) extern "C" fn malloc(size: usize) -> *mut c_void {
 #[cfg_attr(all(exported, not(test)), unsafe(no_mangle))]
 pub(crate) extern "C" fn calloc(count: usize, size: usize) -> *mut c_void {
     let Some(bytes) = count.checked_mul(size) else { return fail(NO_MEMORY) };
-    let Ok(layout) = Layout::from_size_align(bytes.max(1), MIN_ALIGN) else { return fail(NO_MEMORY) };
+    if smallest(bytes) == 0 {
+        return allocate_or_fail(0, MIN_ALIGN);
+    }
+    let Ok(layout) = Layout::from_size_align(smallest(bytes), MIN_ALIGN) else { return fail(NO_MEMORY) };
     // SAFETY: every request goes to the heap of the process.
     let block = insist(|cache| unsafe { cache.allocate_zeroed(&HEAP, layout) });
     if block.is_null() { fail(NO_MEMORY) } else { block }

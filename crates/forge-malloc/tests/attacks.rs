@@ -10,10 +10,11 @@
 
 mod support;
 
+use std::alloc::Layout;
 use std::ptr::NonNull;
 
 use forge_alloc_core::{Allocator, Deallocator, NonZeroLayout};
-use forge_malloc::fast::{Attached, Hardened, Heap};
+use forge_malloc::fast::{Attached, Hardened, Heap, ThreadCache};
 use forge_os::Native;
 use support::{only, signal_of};
 
@@ -51,14 +52,29 @@ use Verdict::{Aborts, Faults, Lives};
 
 /// Runs an attack for each size in a process of its own, which runs only the test `name`, and asserts its end.
 fn attack(name: &str, sizes: &[usize], verdict: impl Fn(usize) -> Verdict, attack: fn(&Here, usize)) {
-    if let Some(size) = std::env::var_os(CHILD) {
-        attack(&Attached::new(&HEAP), size.to_str().unwrap().parse().unwrap());
-        eprintln!("it went on");
-        // Nothing is cleaned up: the heap may be as the attack left it.
-        std::process::exit(0);
+    variant(0, name, sizes, verdict, attack);
+}
+
+/// Does what [`attack`] does for one of several attacks of a test, which have different numbers.
+fn variant(
+    number: usize,
+    name: &str,
+    sizes: &[usize],
+    verdict: impl Fn(usize) -> Verdict,
+    attack: fn(&Here, usize),
+) {
+    if let Some(which) = std::env::var_os(CHILD) {
+        let (asked, size) = which.to_str().unwrap().split_once(' ').unwrap();
+        if asked == number.to_string() {
+            attack(&Attached::new(&HEAP), size.parse().unwrap());
+            eprintln!("it went on");
+            // Nothing is cleaned up: the heap may be as the attack left it.
+            std::process::exit(0);
+        }
+        return;
     }
     for &size in sizes {
-        let output = only(name).env(CHILD, size.to_string()).output().unwrap();
+        let output = only(name).env(CHILD, format!("{number} {size}")).output().unwrap();
         let errors = String::from_utf8_lossy(&output.stderr);
         let (signal, code) = (signal_of(output.status), output.status.code());
         let expected = verdict(size);
@@ -276,13 +292,13 @@ fn a07_resize_of_what_is_no_block() {
 
 #[test]
 fn a08_free_with_another_size() {
-    for offset in [1, usize::MAX] {
+    for (number, offset) in [1, usize::MAX].into_iter().enumerate() {
         let sizes: Vec<usize> = SIZES.into_iter().filter(|&size| size.wrapping_add(offset) != 0).collect();
         let free_with: fn(&Here, usize) = match offset {
             1 => |here, size| free(here, take(here, size), size + 1),
             _ => |here, size| free(here, take(here, size), size - 1),
         };
-        attack("a08_free_with_another_size", &sizes, |_| Aborts(WRONG), free_with);
+        variant(number, "a08_free_with_another_size", &sizes, |_| Aborts(WRONG), free_with);
     }
 }
 
@@ -367,6 +383,19 @@ fn a13_copy_the_tail_of_another_block() {
 }
 
 #[test]
+fn a14_read_a_string_that_lacks_its_end() {
+    // What fills whole pages ends at a guard, where the string does, too.
+    let name = "a14_read_a_string_that_lacks_its_end";
+    let sizes: Vec<usize> = SIZES.into_iter().chain([LARGE - 1, LARGE + 100]).collect();
+    attack(name, &sizes, small_or(Lives, Faults), |here, size| {
+        let block = take(here, size);
+        (0..size).for_each(|offset| poke(block, offset as isize, b'x'));
+        assert_eq!((0..).find(|&offset| peek(block, offset) == 0), Some(size));
+        free(here, block, size);
+    });
+}
+
+#[test]
 fn a15_read_after_the_free() {
     attack("a15_read_after_the_free", &SIZES, small_or(Lives, Faults), |here, size| {
         let block = take(here, size);
@@ -385,7 +414,7 @@ fn a16_write_after_the_free() {
             _ => |here, size| write_after_free(here, size, size - 1),
         };
         let sizes = [1, 8, 16, 24, 128, 1024, 4096, 16 << 10, LARGE];
-        attack("a16_write_after_the_free", &sizes, small_or(Aborts(AFTER_FREE), Faults), write);
+        variant(place, "a16_write_after_the_free", &sizes, small_or(Aborts(AFTER_FREE), Faults), write);
     }
 }
 
@@ -433,6 +462,42 @@ fn a18_read_before_the_first_write() {
                     unsafe { block.write_bytes(0x5A, size) };
                 }
                 blocks.into_iter().for_each(|block| free(here, block, size));
+            }
+        },
+    );
+}
+
+/// Returns the only empty block of a cache of its own, at a multiple of `align`.
+fn take_empty(cache: &ThreadCache<Hardened>, align: usize) -> NonNull<u8> {
+    // SAFETY: the heap lives as long as the process, and the cache has no other.
+    let block = unsafe { cache.allocate_any(&HEAP, Layout::from_size_align(0, align).unwrap()) };
+    assert_eq!(block.addr() % align, 0);
+    NonNull::new(block).unwrap()
+}
+
+#[test]
+fn a19_touch_a_block_of_no_bytes() {
+    let name = "a19_touch_a_block_of_no_bytes";
+    // The size is the alignment of the empty block.
+    let aligns = [1, 16, 4096, 64 << 10];
+    variant(0, name, &aligns, |_| Faults, |_, align| _ = peek(take_empty(&ThreadCache::new(), align), 0));
+    variant(1, name, &aligns, |_| Faults, |_, align| poke(take_empty(&ThreadCache::new(), align), 0, 1));
+    variant(
+        2,
+        name,
+        &aligns,
+        |_| Lives,
+        |_, align| {
+            let cache = ThreadCache::new();
+            let (first, second) = (take_empty(&cache, align), take_empty(&cache, align));
+            assert_ne!(first, second);
+            assert_eq!(HEAP.usable_size(first.as_ptr()), Some(0));
+            // SAFETY: live blocks of this heap, freed once; the second is moved to a size that can be touched.
+            unsafe {
+                cache.free(&HEAP, first.as_ptr());
+                let moved = cache.move_to(&HEAP, second.as_ptr(), Layout::new::<u64>());
+                moved.cast::<u64>().write(1);
+                cache.free(&HEAP, moved);
             }
         },
     );

@@ -82,7 +82,7 @@ impl<O: Os> Guarded<O> {
         self.state.with_mut(|state| work(unsafe { &mut *state }))
     }
 
-    /// Returns a block of this layout, which is zero; none if there is no memory.
+    /// Returns a block of this layout, which is zero; none if there is no memory. An empty one starts where the guard behind it does.
     #[cold]
     pub(crate) fn allocate(&self, layout: Layout) -> Option<NonNull<u8>> {
         let page = self.os.page_size();

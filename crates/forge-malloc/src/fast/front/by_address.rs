@@ -65,6 +65,37 @@ impl<P: Profile, O: Os> Heap<P, O> {
 }
 
 impl<P: Profile> ThreadCache<P> {
+    /// Returns a block of this layout, or null if there is no memory; for a size of zero a block of its own, too. O(1). Where blocks are
+    /// armed, each touch of an empty one faults.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate).
+    #[inline(always)]
+    pub unsafe fn allocate_any<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        if layout.size() == 0 {
+            // SAFETY: the caller's promise.
+            return unsafe { self.allocate_empty(heap, layout) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { self.allocate(heap, layout) }
+    }
+
+    /// Returns an empty block.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate).
+    #[cold]
+    #[inline(never)]
+    unsafe fn allocate_empty<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        if P::ARMED {
+            return heap.allocate_huge(layout).map_or(ptr::null_mut(), |(block, _)| block.as_ptr());
+        }
+        // SAFETY: the caller's promise; a byte fits at any alignment.
+        unsafe { self.allocate(heap, Layout::from_size_align_unchecked(1, layout.align())) }
+    }
+
     /// Returns a block of this layout if one of its class is at hand and the size is at most a kibibyte, or null. O(1), without a call.
     /// Blocks that are armed or drawn are never at hand.
     ///
