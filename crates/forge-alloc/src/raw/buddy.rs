@@ -31,6 +31,7 @@
 
 mod bit_tree;
 pub(crate) mod chunks;
+pub(crate) mod quick;
 mod runs;
 
 use bit_tree::{BitTree, bit};

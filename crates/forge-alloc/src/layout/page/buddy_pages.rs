@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   memory   |     region A      |   hole   |    region B    |
-//!   words    | bits of A | bits of B |      unused           |       a bit a page, and a fifth more for the search
+//!   words    | bits of A | bits of B |      unused           |       a bit a page, and a quarter more for the search
 //! ```
 //!
 //! # Invariants
@@ -14,7 +14,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | up to 32 pages, and back | O(log pages) for each zone that is looked at |
+//! | up to 32 pages, and back | O(1) for a length that was given back before, else O(log pages) for each zone that is looked at |
 //! | a run of `n`, aligned or not, and back; a given run | O(log^2 pages + n / 64), the first for each zone |
 //! | one more region | O(log^2 pages + pages / 64) |
 //!
@@ -23,7 +23,8 @@
 //! [`BitmapPageAllocator`](super::bitmap_pages::BitmapPageAllocator) finds the lowest run that fits, and has to look at runs that
 //! do not. This one takes the least block of a power of two that holds the request, which is one step for each order at
 //! worst, and gives the rest of the block back at once, so that nothing is lost to rounding but the choice of place. It is for
-//! machines where no request may take long.
+//! machines where no request may take long. A run that is given back waits for the next request of its length, one for each
+//! length: [`QuickMap`].
 //!
 //! Zones that touch are not merged, so a run lies in one region. A zone keeps its words for ever.
 #![allow(unsafe_code)]
@@ -33,11 +34,11 @@ use forge_alloc_core::{AllocResult, BaseAllocator, HeapError, PageAllocator};
 use super::addresses::{align_in_pages, whole_pages};
 use super::spans::DEFAULT_SPANS;
 use crate::raw::bitmap::BitStorage;
-use crate::raw::buddy::chunks::ChunkMap;
+use crate::raw::buddy::quick::QuickMap;
 
 /// One region.
 struct Zone {
-    map: ChunkMap,
+    map: QuickMap,
     /// The offset of its first word.
     at: usize,
 }
@@ -45,7 +46,7 @@ struct Zone {
 /// Returns the words that a [`BuddyPageAllocator`] needs for a region of `pages` pages.
 #[must_use]
 pub const fn buddy_words(pages: usize) -> usize {
-    ChunkMap::most_words(pages)
+    QuickMap::most_words(pages)
 }
 
 /// An allocator of pages of `PAGE_SIZE` bytes by the buddy system, over bits in `S`, in up to `REGIONS` regions.
@@ -94,7 +95,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
         if self.zones.iter().flatten().any(|zone| zone.map.overlaps(start, end)) {
             return Err(HeapError::MemoryOverlap);
         }
-        let (map, words) = ChunkMap::over(start, end);
+        let (map, words) = QuickMap::over(start, end);
         let slot = self.zones.iter_mut().find(|slot| slot.is_none()).ok_or(HeapError::NoMemory)?;
         let at = self.next;
         let place = self.words.words_mut().get_mut(at..).and_then(|rest| rest.get_mut(..words));
@@ -123,7 +124,7 @@ impl<const PAGE_SIZE: usize, S: BitStorage, const REGIONS: usize> BuddyPageAlloc
     }
 
     /// Returns the zone that holds `count` pages from `page` on, with its words.
-    fn zone_of(&mut self, page: usize, count: usize) -> Option<(&mut ChunkMap, &mut [u64])> {
+    fn zone_of(&mut self, page: usize, count: usize) -> Option<(&mut QuickMap, &mut [u64])> {
         let zone = self.zones.iter_mut().flatten().find(|zone| zone.map.holds(page, count))?;
         Some((&mut zone.map, self.words.words_mut().get_mut(zone.at..)?))
     }

@@ -88,16 +88,19 @@ impl ChunkMap {
     }
 
     /// Returns how many units are free. O(1).
+    #[inline(always)]
     pub(crate) fn free(&self) -> usize {
         self.free
     }
 
     /// Returns how many units there are. O(1).
+    #[inline(always)]
     pub(crate) fn units(&self) -> usize {
         self.end - self.start
     }
 
     /// Returns whether all of `count` units from `unit` on are in the range.
+    #[inline(always)]
     pub(crate) fn holds(&self, unit: usize, count: usize) -> bool {
         let before = unit.wrapping_sub(self.start);
         before < self.units() && count <= self.units() - before
@@ -106,6 +109,24 @@ impl ChunkMap {
     /// Returns whether a unit from `start` up to `end` is in the range.
     pub(crate) fn overlaps(&self, start: usize, end: usize) -> bool {
         self.start < end && start < self.end
+    }
+
+    /// Returns how many chunks there are. O(1).
+    pub(super) const fn chunks(&self) -> usize {
+        self.tree.len
+    }
+
+    /// Returns the number of the chunk of a unit of the range, from 0 on. O(1).
+    #[inline(always)]
+    pub(super) fn chunk_of(&self, unit: usize) -> usize {
+        unit / WORD - self.first
+    }
+
+    /// Returns whether `count` units from `unit` on, all in one chunk, are not free. O(1).
+    #[inline(always)]
+    pub(super) fn are_taken(&self, words: &[u64], unit: usize, count: usize) -> bool {
+        let mask = run(count) << (unit % WORD);
+        words.get(self.chunk_of(unit)).is_some_and(|word| word & mask == 0)
     }
 
     /// Takes `count` units whose first is a multiple of `align`, a power of two. Both are at least 1.
