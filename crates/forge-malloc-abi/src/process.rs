@@ -118,6 +118,10 @@ fn make_cache() -> *const Cache {
     // Not in the constructor: the C library has no environment yet. Relaxed: only whoever sets it reads them.
     if !CONFIGURED.swap(true, Ordering::Relaxed) {
         HEAP.configure();
+        if <Chosen as Profile>::ARMED {
+            // Without it, what is written past a block that is never freed goes unseen.
+            let _ = posix::at_exit(last_look);
+        }
     }
     if on_thread_exit(&EXIT).is_err() {
         return bare;
@@ -157,6 +161,10 @@ pub(crate) fn watch_forks() {
         // Where nothing intercepts a fork there is nothing to prepare.
         let _ = posix::at_fork(before_fork, after_fork, after_fork);
     }
+}
+
+extern "C" fn last_look() {
+    HEAP.check_blocks();
 }
 
 extern "C" fn before_fork() {

@@ -36,7 +36,7 @@ const CHILD: &str = "FORGE_HANDLERS";
 /// How long signals are sent where no number of them is asked for.
 const TIME: Duration = Duration::from_millis(700);
 /// How long a process may take that has many of them to handle.
-const MOST: Duration = Duration::from_secs(540);
+const MOST: Duration = Duration::from_secs(1800);
 /// How many steps a worker takes before it ends.
 const STEPS: usize = 3000;
 

@@ -5,6 +5,7 @@
 //!                  \- the C library elsewhere: other Unix systems, other processors, Miri
 //!   c_library      -- the C library, wherever it is linked
 //!   at_fork        -- the C library: functions to run before and after each fork
+//!   at_exit        -- the C library: a function to run when the process ends in the usual way
 //!   set_errno      -- the C library: what a C function leaves behind when it fails
 //!   symbol         -- the loader: what another object of the process defines
 //!   environment    -- the C library: a variable, without allocating
@@ -170,6 +171,28 @@ pub fn at_fork(
     {
         let _ = (prepare, parent, child);
         Err(OsError::unsupported("pthread_atfork"))
+    }
+}
+
+/// Runs `work` when this process ends by `exit` or a return of `main`: of several registrations the latest runs first. They cannot be
+/// taken back. The C library may allocate.
+///
+/// # Errors
+///
+/// The system has no memory for it; unsupported where no C library is linked.
+pub fn at_exit(work: extern "C" fn()) -> Result<(), OsError> {
+    #[cfg(posix)]
+    {
+        // SAFETY: the function takes nothing and lives as long as the process.
+        match unsafe { libc::atexit(work) } {
+            0 => Ok(()),
+            _ => Err(OsError::out_of_memory("atexit")),
+        }
+    }
+    #[cfg(not(posix))]
+    {
+        let _ = work;
+        Err(OsError::unsupported("atexit"))
     }
 }
 

@@ -30,7 +30,7 @@ use forge_os::{ExitHook, Native, on_thread_exit, posix};
 
 use super::front::cache::ThreadCache;
 use super::heap::Heap;
-use super::profile::{Fast, Hardened, Interruptible};
+use super::profile::{Fast, Hardened, Interruptible, Profile};
 use super::stats::Stats;
 
 /// Defines the process allocator of a profile, in a module of its own.
@@ -58,6 +58,10 @@ macro_rules! process_allocator {
                     // Where nothing intercepts a fork there is nothing to prepare.
                     let _ = posix::at_fork(before_fork, after_fork, after_fork);
                     HEAP.configure();
+                    if <$profile as Profile>::ARMED {
+                        // Without it, what is written past a block that is never freed goes unseen.
+                        let _ = posix::at_exit(last_look);
+                    }
                 }
                 if on_thread_exit(&EXIT).is_ok() {
                     cache.open();
@@ -68,6 +72,10 @@ macro_rules! process_allocator {
             fn close() {
                 // SAFETY: all caches of threads go to this heap.
                 with_cache(|cache| unsafe { cache.close(&HEAP) });
+            }
+
+            extern "C" fn last_look() {
+                HEAP.check_blocks();
             }
 
             extern "C" fn before_fork() {

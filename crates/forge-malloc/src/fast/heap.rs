@@ -49,7 +49,7 @@ use super::stats::{ClassStats, Stats};
 pub struct Heap<P: Profile, O: Os> {
     shelves: [CachePadded<Shelf>; CLASSES],
     batches: Batches,
-    units: Units<O>,
+    pub(super) units: Units<O>,
     pub(super) huge: Huge<O>,
     /// Used instead of `huge` where blocks are armed.
     pub(super) guarded: Guarded<O>,

@@ -151,6 +151,28 @@ impl<O: Os> Guarded<O> {
         })
     }
 
+    /// Returns whether nothing was written past the end of any block, as far as its slack tells. O(blocks).
+    ///
+    /// # Safety
+    ///
+    /// This thread has the lock.
+    pub(crate) unsafe fn is_whole(&self) -> bool {
+        // SAFETY: the lock is held.
+        let chains = self.state.with(|state| unsafe { (*state).live });
+        chains.into_iter().all(|mut record| {
+            let mut whole = true;
+            // SAFETY: records of a chain are alive and reached under the lock, and the slack of a block is readable.
+            while let Some(live) = unsafe { record.as_ref() } {
+                let size = live.layout.size();
+                // SAFETY: as above.
+                let slack = unsafe { slice::from_raw_parts(live.start.add(size).as_ptr(), live.len - size) };
+                whole &= is_zero(slack);
+                record = live.next;
+            }
+            whole
+        })
+    }
+
     /// Returns how much memory there is. Waits for the lock.
     pub(crate) fn extent(&self) -> Amounts {
         self.locked(|state| Amounts { mapped: state.mapped, used: state.used, peak: state.peak, idle: 0 })

@@ -134,6 +134,25 @@ pub(crate) unsafe fn span_of(address: usize) -> *mut Span {
     }
 }
 
+/// Calls `work` with each span of a segment of which the units `taken` belong to spans. O(units).
+///
+/// # Safety
+///
+/// The segment is mapped, and no unit is taken or given back meanwhile.
+pub(super) unsafe fn spans_of(segment: *mut Segment, taken: u128, mut work: impl FnMut(*mut Span)) {
+    let mut left = taken;
+    while left != 0 {
+        let unit = left.trailing_zeros() as usize;
+        left &= left - 1;
+        // SAFETY: the unit is below `UNITS` and belongs to a span, whose first unit its head is (I4).
+        unsafe {
+            if usize::from((&raw const (*segment).heads).cast::<u8>().add(unit).read()) == unit {
+                work((&raw mut (*segment).spans).cast::<Span>().add(unit));
+            }
+        }
+    }
+}
+
 /// A run of units, before it becomes a span or after it was one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {

@@ -34,8 +34,9 @@ use forge_os::{Advice, MapOptions, Os, Released};
 
 use super::decay::Decay;
 use super::directory::Directory;
-use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run};
+use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run, spans_of};
 use crate::fast::glue::const_unless_loom;
+use crate::fast::middle::span::Span;
 use crate::fast::quiet::QuietLock;
 
 /// The number of lists.
@@ -160,6 +161,25 @@ impl<O: Os> Units<O> {
     pub(crate) fn purge(&self) {
         // SAFETY: the lock is held.
         self.locked(|state| unsafe { state.purge(&self.os, 0) });
+    }
+
+    /// Calls `work` with each span. O(units).
+    ///
+    /// # Safety
+    ///
+    /// This thread has the lock of the units and that of every shelf.
+    pub(crate) unsafe fn each_span(&self, mut work: impl FnMut(*mut Span)) {
+        // SAFETY: the lock is held; listed segments are mapped (I1), and what is taken belongs to spans, since no shelf is in
+        // the middle of making one.
+        self.state.with_mut(|state| unsafe {
+            for &first in &(*state).by_reach {
+                let mut segment = first;
+                while !segment.is_null() {
+                    spans_of(segment, (*state).all & !(*segment).free, &mut work);
+                    segment = (*segment).next;
+                }
+            }
+        });
     }
 
     /// Sets how many bytes stay resident besides a quarter of what is in use.

@@ -45,7 +45,7 @@ use core::{ptr, slice};
 
 use forge_os::Os;
 
-use super::cache::{ThreadCache, allocate_huge, allocate_huge_zeroed, block_at};
+use super::cache::{ThreadCache, allocate_huge, block_at};
 use super::sizes::Class;
 use crate::fast::back::segment::{GRAIN, state_of};
 use crate::fast::checks::{Misuse, misuse};
@@ -60,7 +60,7 @@ const LIVE: u8 = 1;
 const FREED: u8 = 2;
 
 /// The bytes of a tail.
-const TAIL: usize = 8;
+pub(super) const TAIL: usize = 8;
 
 /// The largest slot that is looked at before it is handed out.
 const LARGEST_CHECKED: usize = 32 << 10;
@@ -99,9 +99,19 @@ fn told(tail: u64) -> (usize, usize) {
 
 /// A block in its slot.
 #[derive(Clone, Copy)]
-struct Slot {
-    address: usize,
-    size: usize,
+pub(super) struct Slot {
+    pub(super) address: usize,
+    pub(super) size: usize,
+}
+
+/// Returns whether a live block starts at an address. O(1).
+///
+/// # Safety
+///
+/// The address lies in a segment with states.
+pub(super) unsafe fn is_live(address: usize) -> bool {
+    // SAFETY: the caller's promise.
+    unsafe { state_of(address) }.load(Ordering::Relaxed) == LIVE
 }
 
 impl Slot {
@@ -231,7 +241,11 @@ impl Slot {
     /// As for [`check`](Self::check).
     unsafe fn layout(self, key: u64) -> Option<Layout> {
         // SAFETY: the caller's promise.
-        let word = unsafe { self.tail() };
+        self.told(unsafe { self.tail() }, key)
+    }
+
+    /// Returns the layout that a tail of this slot tells, if it is a genuine one.
+    pub(super) fn told(self, word: u64, key: u64) -> Option<Layout> {
         let (slack, align) = told(word);
         let size = self.size.checked_sub(slack).filter(|&size| size > 0 && slack >= TAIL)?;
         let layout = Layout::from_size_align(size, align).ok()?;
@@ -261,7 +275,7 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`allocate`](Self::allocate).
     #[inline(always)]
     pub(super) unsafe fn allocate_armed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
-        let Some(class) = class_of(layout) else { return allocate_huge(heap, layout) };
+        let Some(class) = class_of(layout) else { return self.allocate_guarded(heap, layout) };
         // SAFETY: the caller's promise; the slot is this thread's, and the layout has the class.
         unsafe {
             let address = self.take(heap, class);
@@ -273,12 +287,23 @@ impl<P: Profile> ThreadCache<P> {
         }
     }
 
+    /// Returns a block with a mapping of its own, which is zero.
+    #[cold]
+    fn allocate_guarded<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
+        // A process that has no other blocks wants its last look, too, for which the opener asks.
+        if self.enter() {
+            self.ask_opener(heap);
+            self.leave();
+        }
+        allocate_huge(heap, layout)
+    }
+
     /// # Safety
     ///
     /// As [`allocate`](Self::allocate).
     #[inline]
     pub(super) unsafe fn allocate_armed_zeroed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
-        let Some(class) = class_of(layout) else { return allocate_huge_zeroed(heap, layout) };
+        let Some(class) = class_of(layout) else { return self.allocate_guarded(heap, layout) };
         // SAFETY: the caller's promise; the block has the size.
         unsafe {
             let block = self.allocate_armed(heap, layout);

@@ -188,12 +188,8 @@ impl<P: Profile> ThreadCache<P> {
         }
     }
 
-    /// Returns whether the bin of a class has an array, after it was made or made larger where that is due.
-    ///
-    /// # Safety
-    ///
-    /// Every request of this cache goes to `heap`.
-    unsafe fn ready<O: Os>(&self, heap: &Heap<P, O>, class: Class, for_batch: bool) -> bool {
+    /// Calls the opener, unless it was called. The mark was set by the caller.
+    pub(super) fn ask_opener<O: Os>(&self, heap: &Heap<P, O>) {
         if self.state.get() == State::New {
             // The opener may allocate, and finds a cache that keeps nothing.
             self.state.set(State::Closed);
@@ -203,6 +199,15 @@ impl<P: Profile> ThreadCache<P> {
             }
             (self.opener)(self);
         }
+    }
+
+    /// Returns whether the bin of a class has an array, after it was made or made larger where that is due.
+    ///
+    /// # Safety
+    ///
+    /// Every request of this cache goes to `heap`.
+    unsafe fn ready<O: Os>(&self, heap: &Heap<P, O>, class: Class, for_batch: bool) -> bool {
+        self.ask_opener(heap);
         let (bin, shape) = (class.of_each(&self.bins), class.shape::<P>());
         if self.state.get() != State::Open {
             return false;

@@ -6,3 +6,4 @@ mod by_address;
 pub(super) mod cache;
 mod exchange;
 pub(super) mod sizes;
+mod sweep;

@@ -131,6 +131,20 @@ impl Span {
         count
     }
 
+    /// Returns the class of the slots. O(1).
+    pub(crate) fn class(&self) -> Class {
+        self.class
+    }
+
+    /// Returns the address of each issued slot. O(slots).
+    pub(crate) fn issued(&self, size: usize) -> impl Iterator<Item = usize> {
+        (0..self.fresh as usize).filter_map(move |index| {
+            // SAFETY: the index is below `fresh`, so its word lies in the map.
+            let word = unsafe { self.map.add(index / 64).read() };
+            (word >> (index % 64) & 1 == 0).then(|| self.run.start() + index * size)
+        })
+    }
+
     /// Takes the slots at addresses back, up to the first address that lies in another span, and returns how many: at least one. O(1) for each.
     ///
     /// # Errors

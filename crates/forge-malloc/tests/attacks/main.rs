@@ -2,32 +2,29 @@
 //! promise that holds.
 //!
 //! The numbers are those of the corpus: freed twice (A01 to A05), freed where no block starts (A06, A07), with another layout
-//! (A08), written past the ends (A10 to A13), touched after the free (A15 to A18), run as code (A22). Each runs for a row of sizes,
+//! (A08), written past the ends (A10 to A14), empty (A19), touched after the free (A15 to A18), run as code (A22). Each runs for a row of sizes,
 //! from one byte to a mapping of its own.
 #![cfg(all(unix, not(miri)))]
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../support/mod.rs"]
 mod support;
+mod victim;
 
-use std::alloc::Layout;
+use std::alloc::{GlobalAlloc, Layout};
 use std::ptr::NonNull;
 
 use forge_alloc_core::{Allocator, Deallocator, NonZeroLayout};
-use forge_malloc::fast::{Attached, Hardened, Heap, ThreadCache};
+use forge_malloc::fast::{Attached, Hardened, HardenedMalloc, Heap, ThreadCache};
 use forge_os::Native;
 use support::{only, signal_of};
+use victim::Verdict::{Aborts, Faults, Lives};
+use victim::{CHILD, LARGE, SIZES, attack, beside, free, layout, peek, poke, small_or, take, variant};
 
 static HEAP: Heap<Hardened, Native> = Heap::new(Native);
 
 type Here = Attached<'static, Hardened, Native>;
-
-/// The variable that tells this program that it is the process that is attacked, with which size.
-const CHILD: &str = "FORGE_ATTACK";
-
-/// The sizes up to the largest slot, and one beyond.
-const SIZES: [usize; 12] = [1, 8, 16, 24, 128, 1024, 4096, 16 << 10, 32 << 10, 128 << 10, 256 << 10, LARGE];
-const LARGE: usize = 4 << 20;
 
 const DOUBLE: &str = "forge-malloc: double free";
 const NO_BLOCK: &str = "forge-malloc: free of an address where no block starts";
@@ -36,90 +33,6 @@ const NO_MAPPING: &str =
 const WRONG: &str = "forge-malloc: free of a block with another size or alignment than it was allocated with";
 const OVERFLOW: &str = "forge-malloc: write past the end of a block";
 const AFTER_FREE: &str = "forge-malloc: write to a block after it was freed";
-
-/// What becomes of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Verdict {
-    /// It aborts with this line.
-    Aborts(&'static str),
-    /// It is ended by the fault of an access.
-    Faults,
-    /// It goes on.
-    Lives,
-}
-
-use Verdict::{Aborts, Faults, Lives};
-
-/// Runs an attack for each size in a process of its own, which runs only the test `name`, and asserts its end.
-fn attack(name: &str, sizes: &[usize], verdict: impl Fn(usize) -> Verdict, attack: fn(&Here, usize)) {
-    variant(0, name, sizes, verdict, attack);
-}
-
-/// Does what [`attack`] does for one of several attacks of a test, which have different numbers.
-fn variant(
-    number: usize,
-    name: &str,
-    sizes: &[usize],
-    verdict: impl Fn(usize) -> Verdict,
-    attack: fn(&Here, usize),
-) {
-    if let Some(which) = std::env::var_os(CHILD) {
-        let (asked, size) = which.to_str().unwrap().split_once(' ').unwrap();
-        if asked == number.to_string() {
-            attack(&Attached::new(&HEAP), size.parse().unwrap());
-            eprintln!("it went on");
-            // Nothing is cleaned up: the heap may be as the attack left it.
-            std::process::exit(0);
-        }
-        return;
-    }
-    for &size in sizes {
-        let output = only(name).env(CHILD, format!("{number} {size}")).output().unwrap();
-        let errors = String::from_utf8_lossy(&output.stderr);
-        let (signal, code) = (signal_of(output.status), output.status.code());
-        let expected = verdict(size);
-        let right = match expected {
-            Aborts(message) => signal == Some(libc::SIGABRT) && errors.lines().any(|line| line == message),
-            Faults => matches!(signal, Some(libc::SIGSEGV | libc::SIGBUS)),
-            Lives => code == Some(0) && errors.lines().any(|line| line == "it went on"),
-        };
-        assert!(right, "{size} bytes: {expected:?}, but {signal:?} {code:?}: {errors}");
-    }
-}
-
-fn layout(size: usize) -> NonZeroLayout {
-    NonZeroLayout::from_size_align(size, 1).unwrap()
-}
-
-fn take(here: &Here, size: usize) -> NonNull<u8> {
-    here.allocate(layout(size)).unwrap().cast()
-}
-
-/// Frees what may be no live block.
-fn free(here: &Here, block: NonNull<u8>, size: usize) {
-    // SAFETY: none where it is the attack, which ends the process or is asserted to have no effect.
-    unsafe { here.deallocate(block, layout(size)) };
-}
-
-/// Returns the address `offset` bytes from a block, without a promise that anything is there.
-fn beside(block: NonNull<u8>, offset: isize) -> NonNull<u8> {
-    NonNull::new(block.as_ptr().wrapping_offset(offset)).unwrap()
-}
-
-/// Writes a byte where none may be written.
-fn poke(block: NonNull<u8>, offset: isize, value: u8) {
-    // SAFETY: none; the memory is the heap's or a guard, and the process is this test's.
-    unsafe { block.as_ptr().wrapping_offset(offset).write_volatile(value) };
-}
-
-fn peek(block: NonNull<u8>, offset: usize) -> u8 {
-    // SAFETY: as in `poke`.
-    unsafe { block.as_ptr().wrapping_add(offset).read_volatile() }
-}
-
-fn small_or(small: Verdict, large: Verdict) -> impl Fn(usize) -> Verdict {
-    move |size| if size == LARGE { large } else { small }
-}
 
 #[test]
 fn a01_free_twice() {
@@ -346,6 +259,51 @@ fn a10_write_past_the_end_of_what_fills_no_page() {
             let block = take(here, size);
             poke(block, size as isize, 1);
             free(here, block, size);
+        },
+    );
+}
+
+/// Returns a block of the allocator of this process, which is never freed.
+fn take_for_good(size: usize) -> NonNull<u8> {
+    // SAFETY: the size is not zero.
+    NonNull::new(unsafe { HardenedMalloc.alloc(layout(size).into()) }).unwrap()
+}
+
+#[test]
+fn a11_write_past_the_end_of_what_is_never_freed() {
+    let name = "a11_write_past_the_end_of_what_is_never_freed";
+    let sizes: Vec<usize> = SIZES.into_iter().chain([LARGE + 100]).collect();
+    variant(0, name, &sizes, small_or(Aborts(OVERFLOW), Faults), |_, size| {
+        poke(take_for_good(size), size as isize, 0x41);
+    });
+    variant(1, name, &sizes, small_or(Aborts(OVERFLOW), Faults), |_, size| {
+        let block = take_for_good(size);
+        (0..32).for_each(|byte| poke(block, size as isize + byte, 0x41));
+    });
+    variant(
+        2,
+        name,
+        &sizes,
+        |_| Lives,
+        |_, size| {
+            let block = take_for_good(size);
+            (0..size).for_each(|byte| poke(block, byte as isize, 0x41));
+        },
+    );
+}
+
+#[test]
+fn a12_write_before_the_start_of_what_is_never_freed() {
+    // The bytes before a block are the tail of its neighbour.
+    let name = "a12_write_before_the_start_of_what_is_never_freed";
+    attack(
+        name,
+        &[16, 24, 128, 1024, 4096],
+        |_| Aborts(OVERFLOW),
+        |_, size| {
+            let mut blocks: Vec<_> = (0..400).map(|_| take_for_good(size)).collect();
+            blocks.sort();
+            blocks.iter().skip(1).for_each(|&block| poke(block, -1, 0x41));
         },
     );
 }
