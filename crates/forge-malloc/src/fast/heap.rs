@@ -81,7 +81,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         self.units.directory.class_at(address)
     }
 
-    /// Returns the secret of the heap, which is never 0. O(1) after the first call.
+    /// Returns the secret of the heap, which is odd. O(1) after the first call.
     #[inline(always)]
     pub(super) fn key(&self) -> u64 {
         // Relaxed: the number is all there is.
@@ -91,12 +91,19 @@ impl<P: Profile, O: Os> Heap<P, O> {
         }
     }
 
+    /// Returns the secret of the heap where a block was armed before, or a cache was opened that arms blocks. O(1).
+    #[inline(always)]
+    pub(super) fn key_in_use(&self) -> u64 {
+        // Relaxed: who has a block, or an open cache, got it from who made the key or did so itself.
+        self.key.load(Ordering::Relaxed)
+    }
+
     /// Draws the secret of the heap. Where the system has no random numbers yet, it is where the heap lies.
     #[cold]
     fn make_key(&self) -> u64 {
         let mut bytes = (ptr::from_ref(self).addr() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_ne_bytes();
         let _ = forge_os::fill_random(&mut bytes);
-        let key = u64::from_ne_bytes(bytes).max(1);
+        let key = u64::from_ne_bytes(bytes) | 1;
         // Relaxed: as above; whoever is first decides.
         match self.key.compare_exchange(0, key, Ordering::Relaxed, Ordering::Relaxed) {
             Ok(_) => key,

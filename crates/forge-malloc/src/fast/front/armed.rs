@@ -40,18 +40,18 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
+use core::ptr;
 use core::sync::atomic::Ordering;
-use core::{ptr, slice};
 
 use forge_os::Os;
 
-use super::cache::{ThreadCache, allocate_huge, block_at};
+use super::cache::{ThreadCache, allocate_huge, block_at, take_without_cache};
 use super::sizes::Class;
 use crate::fast::back::segment::{GRAIN, state_of};
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
-use crate::zeros::{is_zero, words_are_zero};
+use crate::zeros::{are_zero, clear};
 
 /// The state of a grain where a live block starts.
 const LIVE: u8 = 1;
@@ -70,23 +70,38 @@ const SLACK_SHIFT: u32 = 8;
 const ALIGN_SHIFT: u32 = SLACK_SHIFT + SLACK_BITS;
 const TAG_SHIFT: u32 = 32;
 
+/// The largest slot that is checked and cleared without a call.
+const LARGEST_INLINE: usize = 512;
+
+/// The bits of a gap of so many bytes in the word that it starts in, and in the word before the tail.
+const GAP_BITS: [(u64, u64); GRAIN] = {
+    let mut bits = [(0, 0); GRAIN];
+    let mut gap = 1;
+    while gap < GRAIN {
+        let first = u64::MAX << (8 * (TAIL - 1 - (gap - 1) % TAIL));
+        bits[gap] = (first, if gap < TAIL { first } else { u64::MAX });
+        gap += 1;
+    }
+    bits
+};
+
 /// Returns the class that serves a layout with a tail behind it; none for a layout that gets a mapping of its own, and for an empty one.
 #[inline(always)]
 fn class_of(layout: Layout) -> Option<Class> {
     if layout.size() == 0 {
         return None;
     }
-    // No sum wraps: the size of a layout is at most `isize::MAX`.
-    let size = (layout.size() + TAIL).next_multiple_of(GRAIN);
-    Class::of(Layout::from_size_align(size, layout.align().max(GRAIN)).ok()?)
+    // The number below the size with a tail, once that is rounded up to grains and to the alignment. No sum wraps: the size of
+    // a layout is at most `isize::MAX`.
+    Class::above((layout.size() + TAIL - 1) | (GRAIN - 1) | (layout.align() - 1), layout.align())
 }
 
-/// Returns the word behind a block that lies in a slot of `slot` bytes. O(1).
+/// Returns the word behind a block with so much slack in its slot, under a key, which is odd. O(1).
 #[inline(always)]
 fn tail(key: u64, address: usize, slack: usize, align: usize) -> u64 {
     let said = (slack as u64) << SLACK_SHIFT | u64::from(align.trailing_zeros()) << ALIGN_SHIFT;
     // The upper half of the product depends on every bit of both, and on the key.
-    let mixed = ((address as u64) << 16 ^ said ^ key).wrapping_mul(key | 1);
+    let mixed = ((address as u64) << 16 ^ said ^ key).wrapping_mul(key);
     (mixed >> TAG_SHIFT << TAG_SHIFT) | said
 }
 
@@ -159,13 +174,23 @@ impl Slot {
                 misuse(Misuse::FreedAtOnce);
             }
             state.store(LIVE, Ordering::Relaxed);
-            if self.size <= LARGEST_CHECKED
-                && !words_are_zero(slice::from_raw_parts(self.at(0).cast(), self.size / size_of::<u64>()))
-            {
+            if self.size <= LARGEST_CHECKED && !are_zero(self.at(0), self.size) {
                 misuse(Misuse::WriteAfterFree);
             }
             self.seal(key, layout);
         }
+    }
+
+    /// The same for slots that are longer than a few lines.
+    ///
+    /// # Safety
+    ///
+    /// As for [`arm`](Self::arm).
+    #[inline(never)]
+    unsafe fn arm_long(self, key: u64, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { self.arm(key, layout) };
+        self.at(0)
     }
 
     /// Checks that a block of this layout is live here and nothing was written past its end.
@@ -195,14 +220,15 @@ impl Slot {
     #[inline(always)]
     unsafe fn gap_is_zero(self, size: usize) -> bool {
         let gap = self.size - TAIL - size;
-        // SAFETY: the caller's promise; a slot has at least two words.
+        // SAFETY: the caller's promise; a slot has at least two words, and the word that a block ends in or before is one of them.
         unsafe {
-            if gap > size_of::<u64>() {
-                return is_zero(slice::from_raw_parts(self.at(size), gap));
+            if gap >= GRAIN {
+                return are_zero(self.at(size), gap);
             }
-            // The last bytes of the word before the tail, which has others of the block in front of them.
-            let word = u64::from_le(self.at(self.size - TAIL - size_of::<u64>()).cast::<u64>().read());
-            gap == 0 || word >> (64 - 8 * gap) == 0
+            // The word that the gap starts in and the one before the tail: the same one if the gap is short.
+            let word = |offset| u64::from_le(self.at(offset).cast::<u64>().read());
+            let (first, last) = GAP_BITS.get_unchecked(gap);
+            word(size / TAIL * TAIL) & first | word(self.size - 2 * TAIL) & last == 0
         }
     }
 
@@ -262,6 +288,9 @@ impl Slot {
         // SAFETY: the slot is the caller's, and what lies between block and tail is zero.
         unsafe {
             state_of(self.address).store(FREED, Ordering::Relaxed);
+            if self.size <= LARGEST_INLINE {
+                return clear(self.at(0), self.size);
+            }
             self.at(0).write_bytes(0, layout.size());
             self.at(self.size - TAIL).cast::<u64>().write(0);
         }
@@ -276,15 +305,37 @@ impl<P: Profile> ThreadCache<P> {
     #[inline(always)]
     pub(super) unsafe fn allocate_armed<O: Os>(&self, heap: &Heap<P, O>, layout: Layout) -> *mut u8 {
         let Some(class) = class_of(layout) else { return self.allocate_guarded(heap, layout) };
-        // SAFETY: the caller's promise; the slot is this thread's, and the layout has the class.
-        unsafe {
-            let address = self.take(heap, class);
-            if address == 0 {
-                return ptr::null_mut();
-            }
-            Slot { address, size: class.shape::<P>().size }.arm(heap.key(), layout);
-            block_at(address)
+        if !self.enter() {
+            // SAFETY: the caller's promise; the layout has the class.
+            return unsafe { arm_taken(heap, take_without_cache(heap, class), class, layout) };
         }
+        let bin = class.of_each(&self.bins);
+        // Every call here is the last thing that is done, so that no register has to be saved for it.
+        // SAFETY: the caller's promise; the slot is this thread's, and the layout has the class. A bin with blocks is one of an open cache.
+        unsafe {
+            if bin.top.get() <= bin.low.get() {
+                return self.refill_armed(heap, class, layout);
+            }
+            let slot = Slot { address: self.pop(bin, class), size: class.shape::<P>().size };
+            self.leave();
+            if slot.size > LARGEST_INLINE {
+                return slot.arm_long(heap.key_in_use(), layout);
+            }
+            slot.arm(heap.key_in_use(), layout);
+            slot.at(0)
+        }
+    }
+
+    /// Returns a block of a class whose bin is empty.
+    ///
+    /// # Safety
+    ///
+    /// As [`allocate`](Self::allocate); the layout has the class, the bin is empty, and the mark was set by the caller.
+    #[cold]
+    #[inline(never)]
+    unsafe fn refill_armed<O: Os>(&self, heap: &Heap<P, O>, class: Class, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { arm_taken(heap, self.refill(heap, class), class, layout) }
     }
 
     /// Returns a block with a mapping of its own, which is zero.
@@ -322,13 +373,31 @@ impl<P: Profile> ThreadCache<P> {
     pub(super) unsafe fn deallocate_armed<O: Os>(&self, heap: &Heap<P, O>, block: *mut u8, layout: Layout) {
         // SAFETY: the caller's promise; what was checked is freed.
         unsafe {
-            match heap.armed_slot(block.addr(), layout) {
-                Some((class, slot)) => {
-                    slot.disarm(layout);
-                    self.put(heap, class, slot.address);
-                }
-                None => heap.guarded.deallocate(block.addr(), Some(layout)),
+            let Some((class, slot)) = heap.armed_slot(block.addr(), layout) else {
+                return heap.guarded.deallocate(block.addr(), Some(layout));
+            };
+            if slot.size > LARGEST_INLINE {
+                return self.put_long(heap, class, slot.address, layout);
             }
+            slot.check(heap.key_in_use(), layout);
+            slot.disarm(layout);
+            self.put(heap, class, slot.address);
+        }
+    }
+
+    /// Takes a block back whose slot is longer than a few lines.
+    ///
+    /// # Safety
+    ///
+    /// As [`deallocate`](Self::deallocate); the address lies in a span of the class.
+    #[inline(never)]
+    unsafe fn put_long<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize, layout: Layout) {
+        let slot = Slot { address, size: class.shape::<P>().size };
+        // SAFETY: the caller's promise; what was checked is freed.
+        unsafe {
+            slot.check(heap.key_in_use(), layout);
+            slot.disarm(layout);
+            self.put(heap, class, slot.address);
         }
     }
 
@@ -342,18 +411,19 @@ impl<P: Profile> ThreadCache<P> {
         layout: Layout,
         new: Layout,
     ) -> *mut u8 {
-        // SAFETY: the caller's promise; a block that stays has a slot of the class of both layouts.
+        // SAFETY: the caller's promise; a block that stays has a slot of the class of both layouts, and one that moves was checked.
         unsafe {
-            match heap.armed_slot(block.addr(), layout) {
-                Some((class, slot))
-                    if class_of(new) == Some(class) && slot.address & (new.align() - 1) == 0 =>
-                {
-                    let kept = new.size().min(layout.size());
-                    slot.at(kept).write_bytes(0, layout.size() - kept);
-                    slot.seal(heap.key(), new);
-                    return block;
+            let slot = heap.armed_slot(block.addr(), layout);
+            let kept = new.size().min(layout.size());
+            match slot {
+                Some((class, slot)) => {
+                    slot.check(heap.key_in_use(), layout);
+                    if class_of(new) == Some(class) && slot.address & (new.align() - 1) == 0 {
+                        slot.at(kept).write_bytes(0, layout.size() - kept);
+                        slot.seal(heap.key_in_use(), new);
+                        return block;
+                    }
                 }
-                Some(_) => {}
                 None => match heap.guarded.layout_at(block.addr()) {
                     Some(real) if real == layout => {}
                     Some(_) => misuse(Misuse::WrongLayout),
@@ -361,9 +431,16 @@ impl<P: Profile> ThreadCache<P> {
                 },
             }
             let moved = self.allocate_armed(heap, new);
-            if !moved.is_null() {
-                moved.copy_from_nonoverlapping(block, new.size().min(layout.size()));
-                self.deallocate_armed(heap, block, layout);
+            if moved.is_null() {
+                return moved;
+            }
+            moved.copy_from_nonoverlapping(block, kept);
+            match slot {
+                Some((class, slot)) => {
+                    slot.disarm(layout);
+                    self.put(heap, class, slot.address);
+                }
+                None => heap.guarded.deallocate(block.addr(), Some(layout)),
             }
             moved
         }
@@ -381,9 +458,29 @@ impl<P: Profile> ThreadCache<P> {
     }
 }
 
+/// Makes the slot at an address a live block of this layout; null if there is none.
+///
+/// # Safety
+///
+/// The address is 0, or that of a slot of the class that is the caller's; the layout has the class.
+#[cold]
+#[inline(never)]
+unsafe fn arm_taken<P: Profile, O: Os>(
+    heap: &Heap<P, O>,
+    address: usize,
+    class: Class,
+    layout: Layout,
+) -> *mut u8 {
+    if address == 0 {
+        return ptr::null_mut();
+    }
+    // SAFETY: the caller's promise.
+    unsafe { Slot { address, size: class.shape::<P>().size }.arm_long(heap.key(), layout) }
+}
+
 impl<P: Profile, O: Os> Heap<P, O> {
-    /// Returns the slot of a live armed block and its class; none if the address lies in no span. Ends the process if the block is not
-    /// live, of another layout, or was written past its end.
+    /// Returns the slot that an armed block of this layout may be in, and its class; none if the address lies in no span. Ends the process if
+    /// the span is of another class.
     #[inline(always)]
     fn armed_slot(&self, address: usize, layout: Layout) -> Option<(Class, Slot)> {
         let class = self.class_at(address)?;
@@ -391,10 +488,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         let Some(expected) = class_of(layout).filter(|&expected| expected == class) else {
             self.blame_layout(class, address)
         };
-        let slot = Slot { address, size: expected.shape::<P>().size };
-        // SAFETY: the address lies in a span of the class.
-        unsafe { slot.check(self.key(), layout) };
-        Some((expected, slot))
+        Some((expected, Slot { address, size: expected.shape::<P>().size }))
     }
 
     /// Ends the process because what lies at an address in a span of the class has not the class of its layout.

@@ -340,7 +340,7 @@ impl<P: Profile> ThreadCache<P> {
     #[inline(always)]
     fn draw(&self, count: usize) -> usize {
         // A linear congruential generator whose upper half is used (Knuth, The Art of Computer Programming 3.3.4).
-        let next = self.random.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
+        let next = self.random.get().wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(1);
         self.random.set(next);
         (((next >> 32) * count as u64) >> 32) as usize
     }

@@ -193,8 +193,8 @@ impl<P: Profile> ThreadCache<P> {
         if self.state.get() == State::New {
             // The opener may allocate, and finds a cache that keeps nothing.
             self.state.set(State::Closed);
-            if P::RESERVE > 0 {
-                // Caches of one heap draw differently, because they lie elsewhere.
+            if P::RESERVE > 0 || P::ARMED {
+                // Caches of one heap draw differently, because they lie elsewhere. The key is there from now on.
                 self.random.set(heap.key() ^ (ptr::from_ref(self).addr() as u64).rotate_left(32));
             }
             (self.opener)(self);

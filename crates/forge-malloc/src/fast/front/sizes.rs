@@ -166,7 +166,12 @@ impl Class {
     #[inline(always)]
     pub(crate) fn of(layout: Layout) -> Option<Self> {
         // The number below the size, once that is rounded up to the alignment; the largest number for an empty layout.
-        let below = layout.size().wrapping_sub(1) | (layout.align() - 1);
+        Self::above(layout.size().wrapping_sub(1) | (layout.align() - 1), layout.align())
+    }
+
+    /// Returns the class that serves a size of more than `below` and an alignment; none if none does. O(1).
+    #[inline(always)]
+    pub(crate) fn above(below: usize, align: usize) -> Option<Self> {
         if below < SMALL {
             // SAFETY: there is an entry for every step below `SMALL`.
             return Some(Self(unsafe { *BY_STEP.get_unchecked(below / STEP) }));
@@ -176,7 +181,7 @@ impl Class {
             // SAFETY: there is an entry for every stride below `MIDDLE`.
             return Some(Self(unsafe { *BY_STRIDE.get_unchecked(below / STRIDE) }));
         }
-        if below < LARGEST && layout.align() <= UNIT {
+        if below < LARGEST && align <= UNIT {
             // SAFETY: there is an entry for every quarter below `LARGEST`.
             return Some(Self(unsafe { *BY_QUARTER.get_unchecked(quarter(below) - LOWEST) }));
         }
