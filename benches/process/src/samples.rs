@@ -81,6 +81,20 @@ impl Samples {
         figures.map(|figure| measure(&figure)).min_by(f64::total_cmp)
     }
 
+    /// Returns the geometric mean over rows of what `measure` gives for one contestant, as a ratio to another one; none if no row has both.
+    pub fn mean_ratio(
+        &self,
+        rows: &[Row],
+        of: &Contestant,
+        to: &Contestant,
+        measure: fn(&Figure) -> f64,
+    ) -> Option<f64> {
+        let both = rows.iter().filter_map(|row| Some((self.figure(row, of)?, self.figure(row, to)?)));
+        let logarithms: Vec<f64> = both.map(|(of, to)| (measure(&of) / measure(&to)).ln()).collect();
+        let mean = logarithms.iter().sum::<f64>() / logarithms.len() as f64;
+        (!logarithms.is_empty()).then(|| mean.exp())
+    }
+
     /// Returns the table of a measure: the best peer's, and everyone's ratio to it.
     pub fn table(&self, rows: &[Row], unit: &str, measure: fn(&Figure) -> f64) -> String {
         let there: Vec<&Contestant> = ROSTER

@@ -71,6 +71,10 @@ fn compare(wanted: &Wanted) -> Result<(), String> {
     }
     println!("Processor time, ratio to the best peer\n");
     println!("{}", samples.table(&rows, "ns", |figure| figure.nanoseconds));
+    let [fast, hardened, ..] = &ROSTER;
+    if let Some(ratio) = samples.mean_ratio(&rows, hardened, fast, |figure| figure.nanoseconds) {
+        println!("{} / {}, geometric mean: {ratio:.2}\n", hardened.name, fast.name);
+    }
     println!("Peak of resident memory, ratio to the best peer\n");
     println!("{}", samples.table(&rows, "MiB", |figure| figure.peak_kib as f64 / 1024.0));
     Ok(())

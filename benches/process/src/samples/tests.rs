@@ -34,6 +34,21 @@ fn ratios_are_to_the_best_peer_and_not_to_the_floor() {
 }
 
 #[test]
+fn the_mean_of_ratios_is_geometric_and_over_rows_that_have_both() {
+    let (rows, mut samples) = (rows::all(), Samples::default());
+    let [one, other, ..] = &ROSTER;
+    for (row, minimum) in rows.iter().zip([2.0, 8.0, 5.0]) {
+        samples.add(row, one, sample(minimum, 1));
+    }
+    for row in rows.iter().take(2) {
+        samples.add(row, other, sample(1.0, 1));
+    }
+    let mean = |of, to| samples.mean_ratio(&rows, of, to, |figure| figure.nanoseconds);
+    assert!(mean(one, other).is_some_and(|mean| (mean - 4.0).abs() < 1e-9));
+    assert_eq!(mean(one, &ROSTER[2]), None);
+}
+
+#[test]
 fn rows_have_distinct_names() {
     let mut names: Vec<_> = rows::all().iter().map(|row| row.id).collect();
     let count = names.len();
