@@ -271,6 +271,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub fn set_advice(&self, advice: Option<Advice>) {
         self.units.set_advice(advice);
         self.huge.set_advice(advice);
+        self.guarded.set_advice(advice);
     }
 
     /// Returns what the spans of each size class hold, the smallest first. Allocates nothing.

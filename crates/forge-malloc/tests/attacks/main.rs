@@ -326,6 +326,29 @@ fn a12_write_before_the_start() {
     });
 }
 
+/// Returns a block with a mapping of its own, of three times the size that it was made with.
+fn resized(here: &Here, size: usize) -> NonNull<u8> {
+    let block = take(here, size);
+    poke(block, 0, 7);
+    // SAFETY: a live block of the layout, which is not used afterwards.
+    let block: NonNull<u8> = unsafe { here.grow(block, layout(size), layout(3 * size)) }.unwrap().cast();
+    assert!(peek(block, 0) == 7 && (size..3 * size).all(|offset| peek(block, offset) == 0));
+    poke(block, 3 * size as isize - 1, 1);
+    block
+}
+
+#[test]
+fn a10_write_past_the_end_of_a_resized_block() {
+    let name = "a10_write_past_the_end_of_a_resized_block";
+    attack(name, &[LARGE], |_| Faults, |here, size| poke(resized(here, size), 3 * size as isize, 1));
+}
+
+#[test]
+fn a12_write_before_the_start_of_a_resized_block() {
+    let name = "a12_write_before_the_start_of_a_resized_block";
+    attack(name, &[LARGE], |_| Faults, |here, size| poke(resized(here, size), -1, 1));
+}
+
 #[test]
 fn a13_copy_the_tail_of_another_block() {
     attack(

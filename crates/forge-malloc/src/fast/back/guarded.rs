@@ -14,13 +14,17 @@
 //!
 //! # Operations
 //!
-//! Allocate: a mapping and its guards. Free: O(live / chains), and an unmapping. Nothing is kept and nothing is resized.
+//! Allocate: a mapping and its guards. Free: O(live / chains), and an unmapping. Resize: the system moves the mapping where it can, else the caller
+//! copies. Nothing is kept.
 //!
 //! # Design
 //!
 //! A mapping that is gone faults on every touch, and its addresses are the system's, which seldom hands them out at once. Guards are put into the
 //! mapping where the system can do that (`MADV_GUARD_INSTALL`, Linux 6.13), so that a block is one mapping for the
 //! system, and are pages without rights elsewhere.
+//!
+//! *Huge pages.* A page of such a block is always a fresh one, and costs a fault. Mappings of [`HUGE_FROM`] bytes and more ask for huge ones, of which a
+//! fault brings 512 pages: a third of the time where all of them are touched. Memory is what that costs where few are.
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
@@ -42,6 +46,9 @@ const CHAINS: usize = if cfg!(loom) { 1 } else { 256 };
 
 /// The bytes of records that are mapped at a time, at least.
 const RECORDS: usize = 16 << 10;
+
+/// The bytes of the shortest mapping that asks for huge pages, unless something else is set.
+const HUGE_FROM: usize = 4 << 20;
 
 /// The guarded blocks of a heap.
 pub(crate) struct Guarded<O> {
@@ -65,13 +72,15 @@ struct State {
     mapped: usize,
     used: usize,
     peak: usize,
+    advice: Option<Advice>,
 }
 
 impl<O: Os> Guarded<O> {
     const_unless_loom! {
         /// Returns no blocks.
         pub(crate) fn new(os: O, quiet: bool) -> Self {
-            let state = State { live: [ptr::null_mut(); CHAINS], unused: ptr::null_mut(), mapped: 0, used: 0, peak: 0 };
+            let state =
+                State { live: [ptr::null_mut(); CHAINS], unused: ptr::null_mut(), mapped: 0, used: 0, peak: 0, advice: None };
             Self { lock: QuietLock::new(quiet), os, state: UnsafeCell::new(state) }
         }
     }
@@ -90,7 +99,8 @@ impl<O: Os> Guarded<O> {
         let lead = layout.align().max(page);
         let whole = len.checked_add(lead)?.checked_add(page).filter(|&whole| whole <= isize::MAX as usize)?;
         // SAFETY: the lock is held.
-        let mut record = self.locked(|state| unsafe { state.unused(&self.os) })?;
+        let (mut record, advice) =
+            self.locked(|state| unsafe { Some((state.unused(&self.os)?, state.advice)) })?;
         let mapped = self.os.map(whole, MapOptions::new().with_alignment(layout.align()));
         self.locked(|state| {
             // SAFETY: the record is this thread's, and so is the mapping; guards lie in it.
@@ -100,6 +110,7 @@ impl<O: Os> Guarded<O> {
                     return None;
                 };
                 let start = first.add(lead);
+                self.tell(first, whole, advice);
                 guard(&self.os, first, lead);
                 guard(&self.os, start.add(len), page);
                 *record.as_mut() = Record { next: ptr::null_mut(), start, layout, len, lead };
@@ -123,9 +134,7 @@ impl<O: Os> Guarded<O> {
             if layout.is_some_and(|layout| layout != real) {
                 checks::misuse(Misuse::WrongLayout);
             }
-            if !is_zero(slice::from_raw_parts(start.add(real.size()).as_ptr(), len - real.size())) {
-                checks::misuse(Misuse::Overflow);
-            }
+            check_slack(&*record.as_ptr());
             if self.os.unmap(start.sub(lead), lead + len + self.os.page_size()).is_err() {
                 // What the system does not take can at least not be touched any more; the mapping is lost.
                 guard(&self.os, start, len);
@@ -133,6 +142,80 @@ impl<O: Os> Guarded<O> {
         }
         // SAFETY: the record is on no chain.
         self.locked(|state| unsafe { state.recycle(record) });
+    }
+
+    /// Makes the block of exactly this layout that starts at an address one of another layout, by moving its mapping or in place; none if
+    /// the caller has to copy it. Ends the process as [`deallocate`](Self::deallocate) does.
+    #[cold]
+    pub(crate) fn reallocate(&self, address: usize, layout: Layout, new: Layout) -> Option<NonNull<u8>> {
+        // SAFETY: the lock is held.
+        let Some(mut record) = self.locked(|state| unsafe { state.remove(address) }) else {
+            checks::misuse(Misuse::NoMapping)
+        };
+        // SAFETY: the record is this thread's, and the block its user's, who waits.
+        unsafe {
+            let block = record.as_mut();
+            if block.layout != layout {
+                checks::misuse(Misuse::WrongLayout);
+            }
+            let resized = self.stretch(block, new).map(|()| block.layout = new);
+            let start = block.start;
+            self.locked(|state| state.insert(record));
+            resized.map(|()| start)
+        }
+    }
+
+    /// Makes the memory of a block that of another layout, if that is no matter of copying.
+    ///
+    /// # Safety
+    ///
+    /// The record is the caller's, and nobody uses the block meanwhile.
+    unsafe fn stretch(&self, block: &mut Record, new: Layout) -> Option<()> {
+        let page = self.os.page_size();
+        let len = new.size().checked_next_multiple_of(page)?;
+        if len < block.len || block.lead != page || new.align() > page {
+            return None;
+        }
+        let grown = len.checked_add(2 * page).filter(|&grown| grown <= isize::MAX as usize)?;
+        // SAFETY: the caller's promise; all that is touched lies in the mapping (I1), and what was a guard is zero when it is none any more.
+        unsafe {
+            check_slack(block);
+            if len == block.len {
+                let kept = new.size().min(block.layout.size());
+                block.start.add(kept).write_bytes(0, block.layout.size() - kept);
+                return Some(());
+            }
+            let (first, behind) = (block.start.sub(page), block.start.add(block.len));
+            // Where guards are pages without rights there is more than one mapping, and nothing to move.
+            self.os.advise(behind, page, Advice::GuardRemove).ok()?;
+            let Ok(first) = self.os.remap(first, block.len + 2 * page, grown, true) else {
+                guard(&self.os, behind, page);
+                return None;
+            };
+            (block.start, block.len) = (first.add(page), len);
+            self.tell(first, grown, self.locked(|state| state.advice));
+            // That before the block went along; a system that lost it is told again.
+            guard(&self.os, first, page);
+            guard(&self.os, block.start.add(len), page);
+        }
+        Some(())
+    }
+
+    /// Tells the system what is said about each mapping, or that a long one wants huge pages.
+    ///
+    /// # Safety
+    ///
+    /// The pages are a whole mapping, since another advice for a part of it would make two of it.
+    unsafe fn tell(&self, start: NonNull<u8>, len: usize, advice: Option<Advice>) {
+        if let Some(advice) = advice.or((len >= HUGE_FROM).then_some(Advice::HugePage)) {
+            // SAFETY: the caller's promise; this advice loses no content. Where it is refused nothing changes.
+            let _ = unsafe { self.os.advise(start, len, advice) };
+        }
+    }
+
+    /// Sets what the system is told about each mapping that is made from now on; none for huge pages where one is long.
+    pub(crate) fn set_advice(&self, advice: Option<Advice>) {
+        self.locked(|state| state.advice = advice);
     }
 
     /// Returns the layout of the block that starts at an address; none if there is none. Waits for the lock.
@@ -246,6 +329,22 @@ impl State {
         // SAFETY: unused records are alive and reached under the lock.
         self.unused = unsafe { (*record.as_ptr()).next };
         Some(record)
+    }
+}
+
+/// Ends the process if somebody wrote past the end of a block.
+///
+/// # Safety
+///
+/// The record is the caller's, and nobody uses the block meanwhile.
+unsafe fn check_slack(block: &Record) {
+    // SAFETY: the slack lies in the mapping (I1).
+    let slack = unsafe {
+        let end = block.start.add(block.layout.size());
+        slice::from_raw_parts(end.as_ptr(), block.len - block.layout.size())
+    };
+    if !is_zero(slack) {
+        checks::misuse(Misuse::Overflow);
     }
 }
 

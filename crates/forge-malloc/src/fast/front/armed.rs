@@ -419,9 +419,16 @@ impl<P: Profile> ThreadCache<P> {
                 Some((class, slot)) => {
                     slot.check(heap.key_in_use(), layout);
                     if class_of(new) == Some(class) && slot.address & (new.align() - 1) == 0 {
-                        slot.at(kept).write_bytes(0, layout.size() - kept);
+                        if kept < layout.size() {
+                            slot.at(kept).write_bytes(0, layout.size() - kept);
+                        }
                         slot.seal(heap.key_in_use(), new);
                         return block;
+                    }
+                }
+                None if class_of(new).is_none() => {
+                    if let Some(moved) = heap.guarded.reallocate(block.addr(), layout, new) {
+                        return moved.as_ptr();
                     }
                 }
                 None => match heap.guarded.layout_at(block.addr()) {
