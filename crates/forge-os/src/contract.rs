@@ -126,6 +126,21 @@ pub unsafe trait Os: Copy + Send + Sync + 'static {
     /// * For [`Advice::GuardInstall`]: nothing accesses the range until [`Advice::GuardRemove`].
     unsafe fn advise(&self, ptr: NonNull<u8>, len: usize, advice: Advice) -> Result<(), OsError>;
 
+    /// Writes into `resident`, for each page of a range, 1 if it is in physical memory now and 0 if it is not: if it was never touched, was given
+    /// back, or is swapped out. O(pages).
+    ///
+    /// # Errors
+    ///
+    /// Unsupported if the target does not tell; invalid argument if `resident` has not one place for each page.
+    ///
+    /// # Safety
+    ///
+    /// The range is page-aligned and lies in one live mapping of this system.
+    unsafe fn resident(&self, ptr: NonNull<u8>, len: usize, resident: &mut [u8]) -> Result<(), OsError> {
+        let _ = (ptr, len, resident);
+        Err(OsError::unsupported("mincore"))
+    }
+
     /// Keeps a range in physical memory: it is never written to swap.
     ///
     /// # Errors

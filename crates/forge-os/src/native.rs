@@ -75,6 +75,14 @@ unsafe impl Os for Native {
         unsafe { platform::advise(ptr, len, advice) }
     }
 
+    unsafe fn resident(&self, ptr: NonNull<u8>, len: usize, resident: &mut [u8]) -> Result<(), OsError> {
+        if resident.len() != len.div_ceil(crate::page_size()) {
+            return Err(OsError::invalid_argument("mincore"));
+        }
+        // SAFETY: the caller's promise is the callee's precondition, and there is a place for each page.
+        unsafe { platform::resident(ptr, len, resident) }
+    }
+
     #[inline]
     unsafe fn lock(&self, ptr: NonNull<u8>, len: usize) -> Result<(), OsError> {
         // SAFETY: the caller's promise is the callee's precondition.

@@ -318,6 +318,18 @@ unsafe impl Os for SimOs {
         Ok(())
     }
 
+    unsafe fn resident(&self, ptr: NonNull<u8>, len: usize, resident: &mut [u8]) -> Result<(), OsError> {
+        let mut state = self.state();
+        let (mapping, range) = state.find_or_fail("mincore", ptr, len)?;
+        if resident.len() != range.len() {
+            return Err(OsError::invalid_argument("mincore"));
+        }
+        let mut places = resident.iter_mut();
+        mapping
+            .each(range, |_, page| places.next().into_iter().for_each(|place| *place = page.resident.into()));
+        Ok(())
+    }
+
     unsafe fn lock(&self, ptr: NonNull<u8>, len: usize) -> Result<(), OsError> {
         let mut state = self.state();
         state.enter(SimCall::Lock, "mlock")?;

@@ -54,7 +54,7 @@ pub struct Heap<P: Profile, O: Os> {
     /// Used instead of `huge` where blocks are armed.
     pub(super) guarded: Guarded<O>,
     key: AtomicU64,
-    os: O,
+    pub(super) os: O,
     profile: PhantomData<fn() -> P>,
 }
 

@@ -190,6 +190,14 @@ pub(crate) fn page_size() -> usize {
     rustix::param::page_size()
 }
 
+pub(crate) unsafe fn resident(ptr: NonNull<u8>, len: usize, resident: &mut [u8]) -> Result<(), OsError> {
+    // SAFETY: the caller's promise.
+    unsafe { shim::mincore(ptr, len, resident)? };
+    // The other bits are reserved.
+    resident.iter_mut().for_each(|page| *page &= 1);
+    Ok(())
+}
+
 pub(crate) fn milliseconds() -> u64 {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
     time.tv_sec as u64 * 1000 + time.tv_nsec as u64 / 1_000_000

@@ -161,6 +161,10 @@ pub(crate) fn page_size() -> usize {
     usize::try_from(size).unwrap_or(0)
 }
 
+pub(crate) unsafe fn resident(_: NonNull<u8>, _: usize, _: &mut [u8]) -> Result<(), OsError> {
+    Err(OsError::unsupported("mincore"))
+}
+
 pub(crate) fn milliseconds() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call writes the structure and nothing else. Where it fails the time is 0, as without a clock.

@@ -55,6 +55,10 @@ pub(crate) fn page_size() -> usize {
     0
 }
 
+pub(crate) unsafe fn resident(_: NonNull<u8>, _: usize, _: &mut [u8]) -> Result<(), OsError> {
+    Err(OsError::unsupported("mincore"))
+}
+
 pub(crate) fn milliseconds() -> u64 {
     0
 }

@@ -193,6 +193,10 @@ pub(crate) fn page_size() -> usize {
     information.dwPageSize as usize
 }
 
+pub(crate) unsafe fn resident(_: NonNull<u8>, _: usize, _: &mut [u8]) -> Result<(), OsError> {
+    Err(OsError::unsupported("mincore"))
+}
+
 pub(crate) fn milliseconds() -> u64 {
     // SAFETY: the call has no preconditions.
     unsafe { GetTickCount64() }

@@ -337,3 +337,19 @@ fn time_passes_when_it_is_told_to() {
     os.pass(5);
     assert_eq!((os.milliseconds(), SimOs::new(PAGE).milliseconds()), (5, 0));
 }
+
+#[test]
+fn what_is_resident_is_told_for_each_page() {
+    let os = SimOs::new(PAGE);
+    let memory = os.map(3 * PAGE, MapOptions::new()).unwrap();
+    // SAFETY: a mapping of the test's.
+    unsafe {
+        os.release_pages(memory.add(PAGE), PAGE).unwrap();
+        let mut resident = [9; 3];
+        os.resident(memory, 3 * PAGE, &mut resident).unwrap();
+        assert_eq!(resident, [1, 0, 1]);
+        assert!(os.resident(memory, 3 * PAGE, &mut [0; 2]).is_err());
+        os.unmap(memory, 3 * PAGE).unwrap();
+        assert!(os.resident(memory, 3 * PAGE, &mut resident).is_err());
+    }
+}

@@ -5,4 +5,5 @@ pub(super) mod directory;
 pub(super) mod guarded;
 pub(super) mod huge;
 pub(super) mod segment;
+pub(super) mod sparse;
 pub(super) mod units;

@@ -34,13 +34,14 @@
 //! *Zero while free*: nothing that was in a block can be read after the free or from the next block, and whatever is not zero when the
 //! block is handed out was written in between. So a zeroed block is one that is checked, and costs nothing more.
 //! Slots above [`LARGEST_CHECKED`] are cleared and not checked, since looking at memory that was never touched would touch it.
+//! Of those from [`SMALLEST_SPARSE`] on, pages that were never touched are left [alone](sparse).
 //!
 //! The idea of a reserve from which blocks are drawn at random, and of clearing on free and checking on reuse, is
 //! hardened_malloc's (Micay); tags that depend on the address are in Scudo.
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::Ordering;
 
 use forge_os::Os;
@@ -48,6 +49,7 @@ use forge_os::Os;
 use super::cache::{ThreadCache, allocate_huge, block_at, take_without_cache};
 use super::sizes::Class;
 use crate::fast::back::segment::{GRAIN, state_of};
+use crate::fast::back::sparse;
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
@@ -69,6 +71,9 @@ const SLACK_BITS: u32 = 20;
 const SLACK_SHIFT: u32 = 8;
 const ALIGN_SHIFT: u32 = SLACK_SHIFT + SLACK_BITS;
 const TAG_SHIFT: u32 = 32;
+
+/// The smallest slot of which few pages may have been touched: below, asking which costs as much as clearing all.
+const SMALLEST_SPARSE: usize = 128 << 10;
 
 /// The largest slot that is checked and cleared without a call.
 const LARGEST_INLINE: usize = 512;
@@ -284,14 +289,17 @@ impl Slot {
     ///
     /// The block is live, of this layout, and nobody uses it any more.
     #[inline(always)]
-    unsafe fn disarm(self, layout: Layout) {
+    unsafe fn disarm(self, os: &impl Os, layout: Layout) {
         // SAFETY: the slot is the caller's, and what lies between block and tail is zero.
         unsafe {
             state_of(self.address).store(FREED, Ordering::Relaxed);
             if self.size <= LARGEST_INLINE {
                 return clear(self.at(0), self.size);
             }
-            self.at(0).write_bytes(0, layout.size());
+            match NonNull::new(self.at(0)) {
+                Some(start) if self.size >= SMALLEST_SPARSE => sparse::clear(os, start, layout.size()),
+                _ => self.at(0).write_bytes(0, layout.size()),
+            }
             self.at(self.size - TAIL).cast::<u64>().write(0);
         }
     }
@@ -380,7 +388,7 @@ impl<P: Profile> ThreadCache<P> {
                 return self.put_long(heap, class, slot.address, layout);
             }
             slot.check(heap.key_in_use(), layout);
-            slot.disarm(layout);
+            slot.disarm(&heap.os, layout);
             self.put(heap, class, slot.address);
         }
     }
@@ -396,7 +404,7 @@ impl<P: Profile> ThreadCache<P> {
         // SAFETY: the caller's promise; what was checked is freed.
         unsafe {
             slot.check(heap.key_in_use(), layout);
-            slot.disarm(layout);
+            slot.disarm(&heap.os, layout);
             self.put(heap, class, slot.address);
         }
     }
@@ -444,7 +452,7 @@ impl<P: Profile> ThreadCache<P> {
             moved.copy_from_nonoverlapping(block, kept);
             match slot {
                 Some((class, slot)) => {
-                    slot.disarm(layout);
+                    slot.disarm(&heap.os, layout);
                     self.put(heap, class, slot.address);
                 }
                 None => heap.guarded.deallocate(block.addr(), Some(layout)),

@@ -187,6 +187,22 @@ fn freed_pages_hold_their_old_content_or_zero() {
 }
 
 #[test]
+fn pages_are_resident_once_they_were_touched() {
+    let (memory, page) = (Mapped::new(4, MapOptions::new()), page_size());
+    // Huge pages would bring the neighbours along.
+    advise(memory.start, 4 * page, Advice::NoHugePage);
+    memory.write(2 * page, 1);
+    let mut resident = [9; 4];
+    // SAFETY: the whole mapping.
+    match unsafe { Native.resident(memory.start, 4 * page, &mut resident) } {
+        Ok(()) => assert_eq!(resident, [0, 0, 1, 0]),
+        Err(error) => assert!(error.is_unsupported(), "{error:?}"),
+    }
+    // SAFETY: as above.
+    assert!(unsafe { Native.resident(memory.start, 4 * page, &mut [0; 3]) }.is_err());
+}
+
+#[test]
 fn release_pages_lowers_the_resident_size() {
     let (_memory, middle, len) = apart(64);
     // SAFETY: the readable and writable middle of a live mapping.

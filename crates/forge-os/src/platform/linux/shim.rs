@@ -1,4 +1,4 @@
-//! The calls that rustix does not offer: `getcpu`'s node, `mbind`, `get_mempolicy`, `memfd_secret`, and new
+//! The calls that rustix does not offer: `getcpu`'s node, `mbind`, `get_mempolicy`, `memfd_secret`, `mincore`, and new
 //! `madvise` kinds.
 //!
 //! # Design
@@ -25,6 +25,7 @@ pub(super) const MADV_GUARD_REMOVE: usize = 103;
 
 #[cfg(all(raw_calls, target_arch = "x86_64"))]
 mod number {
+    pub(super) const MINCORE: usize = 27;
     pub(super) const MADVISE: usize = 28;
     pub(super) const MBIND: usize = 237;
     pub(super) const GET_MEMPOLICY: usize = 239;
@@ -35,6 +36,7 @@ mod number {
 
 #[cfg(all(raw_calls, target_arch = "aarch64"))]
 mod number {
+    pub(super) const MINCORE: usize = 232;
     pub(super) const MADVISE: usize = 233;
     pub(super) const MBIND: usize = 235;
     pub(super) const GET_MEMPOLICY: usize = 236;
@@ -45,6 +47,7 @@ mod number {
 
 #[cfg(all(not(miri), not(raw_calls), feature = "libc"))]
 mod number {
+    pub(super) const MINCORE: usize = libc::SYS_mincore as usize;
     pub(super) const MADVISE: usize = libc::SYS_madvise as usize;
     pub(super) const MBIND: usize = libc::SYS_mbind as usize;
     pub(super) const GET_MEMPOLICY: usize = libc::SYS_get_mempolicy as usize;
@@ -53,6 +56,7 @@ mod number {
 
 #[cfg(any(miri, not(any(raw_calls, feature = "libc"))))]
 mod number {
+    pub(super) const MINCORE: usize = 0;
     pub(super) const MADVISE: usize = 0;
     pub(super) const MBIND: usize = 0;
     pub(super) const GET_MEMPOLICY: usize = 0;
@@ -144,6 +148,17 @@ pub(super) unsafe fn madvise(
     // SAFETY: the range is the caller's mapping, and the caller allows what this kind does to it.
     unsafe { call(advice.call(), number::MADVISE, [address, len, kind, 0, 0, 0])? };
     if refuses_unknown_advice() { Ok(()) } else { Err(OsError::unsupported(advice.call())) }
+}
+
+/// Asks which pages are in memory.
+///
+/// # Safety
+///
+/// The range is page-aligned and lies in a live mapping, and `resident` has a place for each page.
+pub(super) unsafe fn mincore(ptr: NonNull<u8>, len: usize, resident: &mut [u8]) -> Result<(), OsError> {
+    let (start, place) = (ptr.as_ptr().expose_provenance(), resident.as_mut_ptr().expose_provenance());
+    // SAFETY: the caller's promise; the kernel writes a byte for each page.
+    unsafe { call("mincore", number::MINCORE, [start, len, place, 0, 0, 0]) }.map(drop)
 }
 
 /// Sends a signal to the calling thread; unless it is blocked, it is delivered before this returns.
