@@ -270,11 +270,17 @@ impl<T, L: LockTrait, const SLAB_SIZE: usize, S: SlabSource> SlabCache<T, L, SLA
         let per_slab = Plan::<T, L, S, SLAB_SIZE>::OTHER.capacity;
         let wanted = objects.div_ceil(per_slab);
         self.root().keep_at_least(u32::try_from(wanted).map_err(|_| SlabError::OutOfMemory)?);
-        while self.root().count::<SLAB_SIZE>().free < objects {
-            // SAFETY: the root is one of these types, and this handle an owner (I1).
-            unsafe { provision::add_slab::<T, L, S, SLAB_SIZE>(self.root) }?;
+        // Counting walks over the slabs, so it is done before many and not before each; others may take slots meanwhile.
+        loop {
+            let missing = objects.saturating_sub(self.root().count::<SLAB_SIZE>().free);
+            if missing == 0 {
+                return Ok(());
+            }
+            for _ in 0..missing.div_ceil(per_slab) {
+                // SAFETY: the root is one of these types, and this handle an owner (I1).
+                unsafe { provision::add_slab::<T, L, S, SLAB_SIZE>(self.root) }?;
+            }
         }
-        Ok(())
     }
 
     /// Gives back every slab without a value, except the first slab of the cache. O(spare slabs), and as many calls of the
