@@ -10,12 +10,15 @@
 //!   floor      the hand-written minimum
 //!   samples    what a contestant says, and what is said about all of them
 //!   roster     who takes part, and what it takes to build them
+//!   objects    the other runner: the same workloads under the system's malloc, and programs of the machine, each with the shared object of an
+//!              allocator preloaded; programs and preloads say which
 //! ```
 //!
 //! # Commands
 //!
 //! - `cargo run --release -p forge-processes --bin processes` builds every contestant, measures every row and prints the tables;
 //!   `--row ID` and `--with NAME` choose, `--rounds N` repeats, `--no-build` takes what was built before;
+//! - `cargo run --release -p forge-processes --bin objects` does as much with shared objects: ours, and those of the machine;
 //! - `cargo run --release -p forge-processes --features instructions --bin counts` counts the instructions of an operation of those
 //!   that were built, under callgrind;
 //! - `target/release/with-forge ROW` runs one row once, under whatever profiler is put in front of it.
@@ -32,6 +35,9 @@
 
 pub mod floor;
 mod meter;
+pub mod preloads;
+#[cfg(unix)]
+pub mod programs;
 // Shared with the other benchmarks without their dependencies, which would be built again for every contestant.
 #[path = "../../src/random.rs"]
 pub mod random;
@@ -40,4 +46,4 @@ pub mod rows;
 mod run;
 pub mod samples;
 
-pub use run::{COUNTED, run};
+pub use run::{COUNTED, run, run_apart};

@@ -1,6 +1,6 @@
 //! What a contestant does: one row, in batches, and one line about them.
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::meter::{peak_kib, processor_time};
@@ -31,6 +31,20 @@ pub fn run() -> ExitCode {
         println!("{}", sample(&row).line());
     }
     ExitCode::SUCCESS
+}
+
+/// Runs a row in a process of its own: the program of a contestant, as `command` would start it.
+///
+/// # Errors
+///
+/// A sentence, if the process cannot be started, fails, or says something else.
+pub fn run_apart(command: &mut Command, row: &Row) -> Result<Sample, String> {
+    let output = command.arg(row.id).output().map_err(|error| error.to_string())?;
+    if !output.status.success() {
+        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
+    }
+    let text = String::from_utf8_lossy(&output.stdout);
+    Sample::parse(&text).ok_or_else(|| format!("not a sample: {text}"))
 }
 
 /// Runs batches for warmth and another for callgrind.

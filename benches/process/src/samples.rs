@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::roster::{Contestant, ROSTER, Side};
-use crate::rows::Row;
+use crate::roster::Side;
 
 /// What one process measured.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,33 +59,43 @@ impl Figure {
 }
 
 /// All samples, by row and contestant.
-#[derive(Debug, Default)]
-pub struct Samples(BTreeMap<(&'static str, &'static str), Vec<Sample>>);
+#[derive(Debug)]
+pub struct Samples {
+    /// Who takes part, in the order of the tables, first the one of ours that is compared with the peers.
+    roster: Vec<(&'static str, Side)>,
+    measured: BTreeMap<(&'static str, &'static str), Vec<Sample>>,
+}
 
 impl Samples {
+    /// Returns no samples of these contestants.
+    pub fn of(roster: impl IntoIterator<Item = (&'static str, Side)>) -> Self {
+        Self { roster: roster.into_iter().collect(), measured: BTreeMap::new() }
+    }
+
     /// Adds one.
-    pub fn add(&mut self, row: &Row, contestant: &Contestant, sample: Sample) {
-        self.0.entry((row.id, contestant.name)).or_default().push(sample);
+    pub fn add(&mut self, row: &'static str, name: &'static str, sample: Sample) {
+        self.measured.entry((row, name)).or_default().push(sample);
     }
 
     /// Returns what was measured of a contestant in a row.
-    pub fn figure(&self, row: &Row, contestant: &Contestant) -> Option<Figure> {
-        Figure::of(self.0.get(&(row.id, contestant.name))?)
+    pub fn figure(&self, row: &str, name: &str) -> Option<Figure> {
+        let samples = self.measured.iter().find(|((of, by), _)| *of == row && *by == name)?;
+        Figure::of(samples.1)
     }
 
     /// Returns the least that `measure` gives for a peer in a row.
-    fn best(&self, row: &Row, measure: fn(&Figure) -> f64) -> Option<f64> {
-        let peers = ROSTER.iter().filter(|contestant| contestant.side == Side::Peer);
-        let figures = peers.filter_map(|contestant| self.figure(row, contestant));
+    fn best(&self, row: &str, measure: fn(&Figure) -> f64) -> Option<f64> {
+        let peers = self.roster.iter().filter(|(_, side)| *side == Side::Peer);
+        let figures = peers.filter_map(|(name, _)| self.figure(row, name));
         figures.map(|figure| measure(&figure)).min_by(f64::total_cmp)
     }
 
     /// Returns the geometric mean over rows of what `measure` gives for one contestant, as a ratio to another one; none if no row has both.
     pub fn mean_ratio(
         &self,
-        rows: &[Row],
-        of: &Contestant,
-        to: &Contestant,
+        rows: &[&'static str],
+        of: &str,
+        to: &str,
         measure: fn(&Figure) -> f64,
     ) -> Option<f64> {
         let both = rows.iter().filter_map(|row| Some((self.figure(row, of)?, self.figure(row, to)?)));
@@ -96,12 +105,14 @@ impl Samples {
     }
 
     /// Returns the table of a measure: the best peer's, and everyone's ratio to it.
-    pub fn table(&self, rows: &[Row], unit: &str, measure: fn(&Figure) -> f64) -> String {
-        let there: Vec<&Contestant> = ROSTER
+    pub fn table(&self, rows: &[&'static str], unit: &str, measure: fn(&Figure) -> f64) -> String {
+        let there: Vec<&str> = self
+            .roster
             .iter()
-            .filter(|contestant| rows.iter().any(|row| self.figure(row, contestant).is_some()))
+            .map(|(name, _)| *name)
+            .filter(|name| rows.iter().any(|row| self.figure(row, name).is_some()))
             .collect();
-        let names: String = there.iter().map(|contestant| format!(" {} |", contestant.name)).collect();
+        let names: String = there.iter().map(|name| format!(" {name} |")).collect();
         let mut table = format!(
             "| row | best peer, {unit} |{names} spread of ours |\n|---|---|{}---|\n",
             "---|".repeat(there.len())
@@ -110,9 +121,9 @@ impl Samples {
         for row in rows {
             let Some(best) = self.best(row, measure) else { continue };
             // Writing into a string cannot fail.
-            let _ = write!(table, "| {} | {best:.2} |", row.id);
-            for (contestant, (sum, count)) in there.iter().zip(&mut logarithms) {
-                let Some(figure) = self.figure(row, contestant) else {
+            let _ = write!(table, "| {row} | {best:.2} |");
+            for (name, (sum, count)) in there.iter().zip(&mut logarithms) {
+                let Some(figure) = self.figure(row, name) else {
                     table += " - |";
                     continue;
                 };
@@ -120,7 +131,7 @@ impl Samples {
                 (*sum, *count) = (*sum + ratio.ln(), *count + 1);
                 let _ = write!(table, " {ratio:.2} |");
             }
-            let ours = ROSTER.first().and_then(|ours| self.figure(row, ours));
+            let ours = self.roster.first().and_then(|(ours, _)| self.figure(row, ours));
             let _ = writeln!(table, " {:.0} % |", 100.0 * ours.map_or(0.0, |figure| figure.spread));
         }
         table += "| geometric mean | |";

@@ -6,12 +6,12 @@
 //! cargo run --release -p forge-processes --bin processes -- --with forge          one contestant
 //! ```
 
-use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use forge_processes::roster::{Contestant, ROSTER, directory};
 use forge_processes::rows::{self, Row};
-use forge_processes::samples::{Sample, Samples};
+use forge_processes::run_apart;
+use forge_processes::samples::Samples;
 
 const USAGE: &str = "usage: processes [--row ID]... [--with NAME]... [--rounds N] [--no-build]";
 
@@ -57,22 +57,24 @@ fn compare(wanted: &Wanted) -> Result<(), String> {
     let contestants = ROSTER.into_iter().filter(|contestant| asked(&wanted.names, contestant.name));
     let contestants: Vec<Contestant> =
         contestants.filter(|contestant| is_ready(contestant, wanted.build)).collect();
-    let (directory, mut samples) = (directory()?, Samples::default());
+    let everyone = ROSTER.map(|contestant| (contestant.name, contestant.side));
+    let (directory, mut samples) = (directory()?, Samples::of(everyone));
     for round in 0..wanted.rounds {
         eprintln!("round {} of {}", round + 1, wanted.rounds);
         for row in &rows {
             for contestant in &contestants {
-                match sample(&contestant.program(&directory), row) {
-                    Ok(sample) => samples.add(row, contestant, sample),
+                match run_apart(&mut Command::new(contestant.program(&directory)), row) {
+                    Ok(sample) => samples.add(row.id, contestant.name, sample),
                     Err(reason) => eprintln!("{}, {}: {reason}", row.id, contestant.name),
                 }
             }
         }
     }
+    let rows: Vec<&'static str> = rows.iter().map(|row| row.id).collect();
     println!("Processor time, ratio to the best peer\n");
     println!("{}", samples.table(&rows, "ns", |figure| figure.nanoseconds));
     let [fast, hardened, ..] = &ROSTER;
-    if let Some(ratio) = samples.mean_ratio(&rows, hardened, fast, |figure| figure.nanoseconds) {
+    if let Some(ratio) = samples.mean_ratio(&rows, hardened.name, fast.name, |figure| figure.nanoseconds) {
         println!("{} / {}, geometric mean: {ratio:.2}\n", hardened.name, fast.name);
     }
     println!("Peak of resident memory, ratio to the best peer\n");
@@ -90,14 +92,4 @@ fn is_ready(contestant: &Contestant, build: bool) -> bool {
         eprintln!("SKIPPED: {reason}");
     }
     built.is_ok()
-}
-
-/// Runs a row in a process of its own.
-fn sample(program: &Path, row: &Row) -> Result<Sample, String> {
-    let output = Command::new(program).arg(row.id).output().map_err(|error| error.to_string())?;
-    if !output.status.success() {
-        return Err(format!("{}: {}", output.status, String::from_utf8_lossy(&output.stderr)));
-    }
-    let text = String::from_utf8_lossy(&output.stdout);
-    Sample::parse(&text).ok_or_else(|| format!("not a sample: {text}"))
 }

@@ -1,5 +1,5 @@
 use super::{Figure, Sample, Samples};
-use crate::roster::ROSTER;
+use crate::roster::Side::{Limit, Ours, Peer};
 use crate::rows;
 
 const fn sample(minimum: f64, peak_kib: u64) -> Sample {
@@ -22,30 +22,31 @@ fn a_figure_is_the_smallest_minimum_and_the_middle_peak() {
 
 #[test]
 fn ratios_are_to_the_best_peer_and_not_to_the_floor() {
-    let (rows, mut samples) = (rows::all(), Samples::default());
-    let nanoseconds = [("forge", 3.0), ("floor", 1.0), ("system", 4.0), ("dlmalloc", 2.0)];
-    for contestant in &ROSTER {
-        for (_, minimum) in nanoseconds.iter().filter(|(name, _)| *name == contestant.name) {
-            samples.add(&rows[0], contestant, sample(*minimum, 1));
-        }
+    let mut samples =
+        Samples::of([("ours", Ours), ("floor", Limit), ("one", Peer), ("two", Peer), ("absent", Peer)]);
+    for (name, minimum) in [("ours", 3.0), ("floor", 1.0), ("one", 4.0), ("two", 2.0)] {
+        samples.add("row", name, sample(minimum, 1));
     }
-    let table = samples.table(&rows, "ns", |figure| figure.nanoseconds);
-    assert!(table.contains("| 2.00 | 1.50 | 0.50 | 2.00 | 1.00 | 0 % |"), "{table}");
+    let table = samples.table(&["row", "another"], "ns", |figure| figure.nanoseconds);
+    assert!(
+        table.starts_with("| row | best peer, ns | ours | floor | one | two | spread of ours |"),
+        "{table}"
+    );
+    assert!(table.contains("| row | 2.00 | 1.50 | 0.50 | 2.00 | 1.00 | 0 % |"), "{table}");
 }
 
 #[test]
 fn the_mean_of_ratios_is_geometric_and_over_rows_that_have_both() {
-    let (rows, mut samples) = (rows::all(), Samples::default());
-    let [one, other, ..] = &ROSTER;
-    for (row, minimum) in rows.iter().zip([2.0, 8.0, 5.0]) {
-        samples.add(row, one, sample(minimum, 1));
+    let (rows, mut samples) = (["a", "b", "c"], Samples::of([("one", Ours), ("other", Ours)]));
+    for (row, minimum) in rows.into_iter().zip([2.0, 8.0, 5.0]) {
+        samples.add(row, "one", sample(minimum, 1));
     }
-    for row in rows.iter().take(2) {
-        samples.add(row, other, sample(1.0, 1));
+    for row in ["a", "b"] {
+        samples.add(row, "other", sample(1.0, 1));
     }
     let mean = |of, to| samples.mean_ratio(&rows, of, to, |figure| figure.nanoseconds);
-    assert!(mean(one, other).is_some_and(|mean| (mean - 4.0).abs() < 1e-9));
-    assert_eq!(mean(one, &ROSTER[2]), None);
+    assert!(mean("one", "other").is_some_and(|mean| (mean - 4.0).abs() < 1e-9));
+    assert_eq!(mean("one", "none"), None);
 }
 
 #[test]
