@@ -2,12 +2,12 @@
 //!
 //! ```text
 //!   word of a thread:  0 ── first request ──▶ BARE ──▶ its cache ── the thread ends ──▶ BARE
-//!                                                      a block of the heap
+//!                                                      memory of the heap, far from its blocks
 //! ```
 //!
 //! # Invariants
 //!
-//! - (I1) The word of a thread is 0, the address of [`BARE`], or that of a cache that lives in a block of [`HEAP`] and is reached by
+//! - (I1) The word of a thread is 0, the address of [`BARE`], or that of a cache that lives in memory of [`HEAP`] and is reached by
 //!   this thread alone.
 //! - (I2) No request changes [`BARE`], since it is closed.
 //! - (I3) Every request of [`BARE`] and of each cache goes to [`HEAP`].
@@ -28,8 +28,7 @@
 //! the thread that forked; what other threads had at hand is lost to it.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
-use core::ptr;
+use core::ptr::{self, NonNull};
 use core::sync::atomic::{AtomicBool, Ordering};
 
 #[cfg(not(any(feature = "hardened", feature = "interruptible")))]
@@ -126,18 +125,16 @@ fn make_cache() -> *const Cache {
     if on_thread_exit(&EXIT).is_err() {
         return bare;
     }
-    // SAFETY: the requests go to the heap (I3); the block is new, and as large and aligned as a cache.
-    unsafe {
-        let cache = BARE.0.allocate(&HEAP, Layout::new::<Cache>()).cast::<Cache>();
-        if cache.is_null() {
-            // The next request tries again.
-            word::set(0);
-            return bare;
-        }
-        cache.write(Cache::new());
-        word::set(cache.expose_provenance());
-        cache
-    }
+    let Some(place) = HEAP.take_aside(size_of::<Cache>()) else {
+        // The next request tries again.
+        word::set(0);
+        return bare;
+    };
+    let cache = place.cast::<Cache>().as_ptr();
+    // SAFETY: the place is new, and as large and aligned as a cache.
+    unsafe { cache.write(Cache::new()) };
+    word::set(cache.expose_provenance());
+    cache
 }
 
 /// Gives the cache of the thread that ends back, with what it keeps.
@@ -147,10 +144,12 @@ fn give_cache_back() {
     if cache.is_null() || ptr::eq(cache, bare) {
         return;
     }
-    // SAFETY: the cache is this thread's alone, in a block of the heap (I1), and the word leads to it no more.
+    // SAFETY: the cache is this thread's alone, in memory of the heap (I1), and the word leads to it no more.
     unsafe {
         (*cache).close(&HEAP);
-        BARE.0.deallocate(&HEAP, cache.cast_mut().cast(), Layout::new::<Cache>());
+        if let Some(place) = NonNull::new(cache.cast_mut()) {
+            HEAP.give_aside(place.cast(), size_of::<Cache>());
+        }
     }
 }
 

@@ -24,7 +24,7 @@ fn a_thread_has_one_cache_from_its_first_request_to_its_end_and_none_after() {
 fn a_thread_without_a_cache_of_its_own_is_served() {
     thread::spawn(|| {
         give_cache_back();
-        let layout = Layout::new::<[u64; 100]>();
+        let layout = core::alloc::Layout::new::<[u64; 100]>();
         // SAFETY: the requests go to the heap, and the block is freed once.
         with_cache(|cache| unsafe {
             let block = cache.allocate(&HEAP, layout);

@@ -7,12 +7,13 @@
 //!         batches                                     middle/batches
 //!         units: segments                             back/units
 //!         huge: mappings                              back/huge
+//!         arrays: of the bins                         back/arrays
 //! ```
 //!
 //! # Invariants
 //!
 //! - (I1) A block is live, in the cache of one thread, in a depot, or in its span: exactly one of the four.
-//! - (I2) Locks are taken in the order shelves by class, units, huge, guarded; a thread waits for a lock of a lower place only while it
+//! - (I2) Locks are taken in the order shelves by class, units, huge, guarded, arrays; a thread waits for a lock of a lower place only while it
 //!   holds none of a higher.
 //!
 //! # Operations
@@ -30,9 +31,9 @@ use forge_alloc_core::sync::atomic::{AtomicU64, Ordering};
 use forge_os::{Advice, Os};
 
 use super::LARGEST_BATCH;
+use super::back::arrays::Arrays;
 use super::back::guarded::Guarded;
 use super::back::huge::Huge;
-use super::back::segment::{ALL, ALL_BESIDE_STATES};
 use super::back::units::Units;
 use super::checks::{self, Misuse};
 use super::front::sizes::{CLASSES, Class};
@@ -53,6 +54,7 @@ pub struct Heap<P: Profile, O: Os> {
     pub(super) huge: Huge<O>,
     /// Used instead of `huge` where blocks are armed.
     pub(super) guarded: Guarded<O>,
+    pub(super) arrays: Arrays<O>,
     key: AtomicU64,
     pub(super) os: O,
     profile: PhantomData<fn() -> P>,
@@ -65,9 +67,10 @@ impl<P: Profile, O: Os> Heap<P, O> {
             Self {
                 shelves: array_of!(CachePadded::new(Shelf::new(P::INTERRUPTIBLE)); CLASSES),
                 batches: Batches::new(),
-                units: Units::new(os, P::RETAINED_BYTES, if P::ARMED { ALL_BESIDE_STATES } else { ALL }, P::INTERRUPTIBLE),
+                units: Units::new(os, P::RETAINED_BYTES, P::ARMED, P::INTERRUPTIBLE),
                 huge: Huge::new(os, P::RETAINED_HUGE_BYTES, P::INTERRUPTIBLE),
                 guarded: Guarded::new(os, P::INTERRUPTIBLE),
+                arrays: Arrays::new(os, P::INTERRUPTIBLE),
                 key: AtomicU64::new(0),
                 os,
                 profile: PhantomData,
@@ -146,6 +149,22 @@ impl<P: Profile, O: Os> Heap<P, O> {
             self.trim();
             attempt()
         })
+    }
+
+    /// Returns memory for what belongs to one thread and is no block, `bytes` bytes aligned to a line, far from all blocks; none if there is no
+    /// memory. What is in it is of no use.
+    pub fn take_aside(&self, bytes: usize) -> Option<NonNull<u8>> {
+        self.arrays.take(bytes)
+    }
+
+    /// Takes back what [`take_aside`](Self::take_aside) returned.
+    ///
+    /// # Safety
+    ///
+    /// It was taken from this heap with that many bytes, and nobody uses it any more.
+    pub unsafe fn give_aside(&self, memory: NonNull<u8>, bytes: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { self.arrays.give(memory, bytes) };
     }
 
     /// Takes one block out of its span, and tells whether it is zero. The address is 0 if there is no memory.
@@ -227,6 +246,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         }
         self.huge.purge();
         self.units.purge();
+        self.arrays.purge();
     }
 
     /// Returns how much memory the heap holds. Allocates nothing; each number is right for some moment of the call.
@@ -241,7 +261,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         Stats {
             live: issued.saturating_sub(waiting) + huge.used,
             peak: units.peak + huge.peak,
-            mapped: units.mapped + huge.mapped,
+            mapped: units.mapped + huge.mapped + self.arrays.mapped(),
             resident: units.used + units.retained + huge.used + huge.idle,
             retained: units.retained + huge.idle + waiting,
         }
@@ -289,6 +309,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
         self.units.lock.lock();
         self.huge.lock.lock();
         self.guarded.lock.lock();
+        self.arrays.lock.lock();
     }
 
     /// Gives every lock back.
@@ -299,6 +320,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
     pub unsafe fn unlock_all(&self) {
         // SAFETY: the caller's promise.
         unsafe {
+            self.arrays.lock.unlock();
             self.guarded.lock.unlock();
             self.huge.lock.unlock();
             self.units.lock.unlock();

@@ -35,6 +35,8 @@ pub struct MapOptions {
     pub huge_page_size: Option<usize>,
     /// The smallest alignment in bytes: a power of two; anything up to the page size is met in any case.
     pub alignment: usize,
+    /// An address near which the mapping is wanted, or 0. Systems put it elsewhere if they like, and some always do.
+    pub near: usize,
 }
 
 impl MapOptions {
@@ -48,6 +50,7 @@ impl MapOptions {
             no_reserve: false,
             huge_page_size: None,
             alignment: 1,
+            near: 0,
         }
     }
 
@@ -90,6 +93,13 @@ impl MapOptions {
     #[must_use]
     pub const fn with_alignment(mut self, alignment: usize) -> Self {
         self.alignment = alignment;
+        self
+    }
+
+    /// Sets [`near`](Self::near).
+    #[must_use]
+    pub const fn with_near(mut self, address: usize) -> Self {
+        self.near = address;
         self
     }
 

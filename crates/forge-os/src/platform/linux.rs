@@ -57,8 +57,9 @@ pub(crate) fn map(len: usize, granule: usize, options: MapOptions) -> Result<Non
     }
     let rights = ProtFlags::from_bits_truncate(protection_bits(options.protection));
     let map_granule = |len| {
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
-        let ptr = unsafe { mm::mmap_anonymous(ptr::null_mut(), len, rights, flags) };
+        let near = ptr::without_provenance_mut(options.near & !(granule - 1));
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory, and the address is a hint.
+        let ptr = unsafe { mm::mmap_anonymous(near, len, rights, flags) };
         mapped(call, ptr.map_err(failed(call))?)
     };
     // SAFETY: the kernel aligns to the page size, and hugetlb mappings to their huge page size; `unmap` takes

@@ -61,8 +61,9 @@ pub(crate) fn map(len: usize, granule: usize, options: MapOptions) -> Result<Non
     }
     let rights = protection_bits(options.protection);
     let map_granule = |len| {
-        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory.
-        let ptr = unsafe { libc::mmap(ptr::null_mut(), len, rights, flags, descriptor, 0) };
+        let near = ptr::without_provenance_mut(options.near & !(granule - 1));
+        // SAFETY: an anonymous mapping at an address of the kernel's choice touches no existing memory, and the address is a hint.
+        let ptr = unsafe { libc::mmap(near, len, rights, flags, descriptor, 0) };
         if ptr == libc::MAP_FAILED {
             return Err(failed(call));
         }

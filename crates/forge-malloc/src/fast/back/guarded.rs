@@ -35,6 +35,7 @@ use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_os::{Advice, MapOptions, Os, Protection};
 
+use super::aside;
 use super::huge::Amounts;
 use crate::fast::checks::{self, Misuse};
 use crate::fast::glue::const_unless_loom;
@@ -319,7 +320,7 @@ impl State {
     unsafe fn unused(&mut self, os: &impl Os) -> Option<NonNull<Record>> {
         if self.unused.is_null() {
             let bytes = RECORDS.next_multiple_of(os.page_size());
-            let memory = os.map(bytes, MapOptions::new()).ok()?.cast::<Record>();
+            let memory = aside::map(os, bytes)?.cast::<Record>();
             for place in 0..bytes / size_of::<Record>() {
                 // SAFETY: the record lies in the mapping, which is nobody else's and stays for ever.
                 unsafe { self.recycle(memory.add(place)) };

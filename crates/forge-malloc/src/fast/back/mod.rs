@@ -1,5 +1,7 @@
 //! Where memory comes from and goes back to: segments of units, and mappings of their own.
 
+pub(super) mod arrays;
+pub(super) mod aside;
 mod decay;
 pub(super) mod directory;
 pub(super) mod guarded;

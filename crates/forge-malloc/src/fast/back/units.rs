@@ -32,9 +32,10 @@ use forge_alloc_core::sync::RawLock;
 use forge_alloc_core::sync::cell::UnsafeCell;
 use forge_os::{Advice, MapOptions, Os, Released};
 
+use super::aside;
 use super::decay::Decay;
 use super::directory::Directory;
-use super::segment::{Run, SEGMENT, Segment, UNIT, find_run, reach, run, spans_of};
+use super::segment::{ALL, Run, SEGMENT, Segment, UNIT, find_run, header_len, reach, run, spans_of};
 use crate::fast::glue::const_unless_loom;
 use crate::fast::middle::span::Span;
 use crate::fast::quiet::QuietLock;
@@ -64,7 +65,11 @@ pub(crate) struct Extent {
 
 struct State {
     by_reach: [*mut Segment; REACHES],
-    all: u128,
+    header_len: usize,
+    /// Headers without a segment.
+    spare: *mut Segment,
+    /// How many headers are mapped.
+    headers: usize,
     segments: usize,
     used: usize,
     peak: usize,
@@ -76,16 +81,18 @@ struct State {
 
 impl<O: Os> Units<O> {
     const_unless_loom! {
-        /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use. `all` are those of a
-        /// segment that can belong to spans.
-        pub(crate) fn new(os: O, retainable: usize, all: u128, quiet: bool) -> Self {
+        /// Returns no units, which will keep up to `retainable` bytes resident and a quarter of what is in use. Their segments have states or
+        /// not.
+        pub(crate) fn new(os: O, retainable: usize, states: bool, quiet: bool) -> Self {
             Self {
                 lock: QuietLock::new(quiet),
                 directory: Directory::new(),
                 os,
                 state: UnsafeCell::new(State {
                     by_reach: [ptr::null_mut(); REACHES],
-                    all,
+                    header_len: header_len(states),
+                    spare: ptr::null_mut(),
+                    headers: 0,
                     segments: 0,
                     used: 0,
                     peak: 0,
@@ -133,10 +140,10 @@ impl<O: Os> Units<O> {
             let limit = state.retainable + state.used / 4;
             if state.retained > limit {
                 // SAFETY: the lock is held.
-                unsafe { state.purge(&self.os, limit / 2) };
+                unsafe { state.purge(&self.os, &self.directory, limit / 2) };
             } else if unneeded > 0 {
                 // SAFETY: as above.
-                unsafe { state.purge(&self.os, state.retained - unneeded) };
+                unsafe { state.purge(&self.os, &self.directory, state.retained - unneeded) };
             }
         });
     }
@@ -147,7 +154,7 @@ impl<O: Os> Units<O> {
             let unneeded = state.decay.tick(&self.os, state.retained);
             if unneeded > 0 {
                 // SAFETY: the lock is held.
-                unsafe { state.purge(&self.os, state.retained - unneeded) };
+                unsafe { state.purge(&self.os, &self.directory, state.retained - unneeded) };
             }
         });
     }
@@ -160,7 +167,7 @@ impl<O: Os> Units<O> {
     /// Gives every free page back to the system, and every empty segment.
     pub(crate) fn purge(&self) {
         // SAFETY: the lock is held.
-        self.locked(|state| unsafe { state.purge(&self.os, 0) });
+        self.locked(|state| unsafe { state.purge(&self.os, &self.directory, 0) });
     }
 
     /// Calls `work` with each span. O(units).
@@ -175,7 +182,7 @@ impl<O: Os> Units<O> {
             for &first in &(*state).by_reach {
                 let mut segment = first;
                 while !segment.is_null() {
-                    spans_of(segment, (*state).all & !(*segment).free, &mut work);
+                    spans_of(segment, ALL & !(*segment).free, &mut work);
                     segment = (*segment).next;
                 }
             }
@@ -195,7 +202,7 @@ impl<O: Os> Units<O> {
     /// Returns how much memory there is. Waits for the lock.
     pub(crate) fn extent(&self) -> Extent {
         self.locked(|state| Extent {
-            mapped: state.segments * SEGMENT,
+            mapped: state.segments * SEGMENT + state.headers * state.mapped_header_len(&self.os),
             used: state.used * UNIT,
             retained: state.retained * UNIT,
             peak: state.peak * UNIT,
@@ -233,10 +240,20 @@ impl State {
     /// Maps a segment in which everything is free.
     #[cold]
     unsafe fn map(&mut self, os: &impl Os, directory: &Directory) -> Option<NonNull<Segment>> {
-        let memory = os.map(SEGMENT, MapOptions::new().with_alignment(SEGMENT)).ok()?;
-        if directory.cover(memory.addr().get(), os).is_none() {
-            // SAFETY: the mapping is whole and nobody has seen it. If the system refuses, it stays unused.
-            let _ = unsafe { os.unmap(memory, SEGMENT) };
+        // SAFETY: the lock is held.
+        let segment = unsafe { self.header(os)? };
+        let Ok(memory) = os.map(SEGMENT, MapOptions::new().with_alignment(SEGMENT)) else {
+            // SAFETY: as above; nothing uses the header.
+            unsafe { self.give_header(segment) };
+            return None;
+        };
+        let base = memory.addr().get();
+        if directory.cover(base, os).is_none() {
+            // SAFETY: as above; the mapping is whole and nobody has seen it. If the system refuses, it stays unused.
+            unsafe {
+                self.give_header(segment);
+                let _ = os.unmap(memory, SEGMENT);
+            }
             return None;
         }
         if let Some(advice) = self.advice {
@@ -245,15 +262,59 @@ impl State {
         }
         // Blocks lead here by their addresses alone.
         memory.as_ptr().expose_provenance();
-        let segment: NonNull<Segment> = memory.cast();
-        // SAFETY: the mapping is new, zero, and as long and aligned as a segment; zero is a value of every field but the
-        // spans, and those are written before they are read.
+        // SAFETY: the segment is new and zero, and the header zero. Zero is a value of every field but the spans, and those are written
+        // before they are read.
         unsafe {
-            (&raw mut (*segment.as_ptr()).free).write(self.all);
+            (&raw mut (*segment.as_ptr()).base).write(base);
+            (&raw mut (*segment.as_ptr()).free).write(ALL);
+            directory.set_header(base, segment.as_ptr());
             self.link(segment.as_ptr());
         }
         self.segments += 1;
         Some(segment)
+    }
+
+    /// Returns the bytes of the mapping of a header.
+    fn mapped_header_len(&self, os: &impl Os) -> usize {
+        self.header_len.next_multiple_of(os.page_size())
+    }
+
+    /// Returns a header that is zero; none if there is no memory.
+    unsafe fn header(&mut self, os: &impl Os) -> Option<NonNull<Segment>> {
+        if let Some(spare) = NonNull::new(self.spare) {
+            // SAFETY: a spare header is mapped, and reached under the lock.
+            unsafe {
+                self.spare = (*spare.as_ptr()).next;
+                spare.cast::<u8>().write_bytes(0, self.header_len);
+            }
+            return Some(spare);
+        }
+        let header = aside::map(os, self.header_len)?;
+        self.headers += 1;
+        // Aligned, since a page is.
+        Some(header.cast())
+    }
+
+    /// Keeps a header that nothing uses.
+    unsafe fn give_header(&mut self, header: NonNull<Segment>) {
+        // SAFETY: the caller's header.
+        unsafe { (*header.as_ptr()).next = self.spare };
+        self.spare = header.as_ptr();
+    }
+
+    /// Unmaps the headers that nothing uses.
+    unsafe fn unmap_headers(&mut self, os: &impl Os) {
+        while let Some(spare) = NonNull::new(self.spare) {
+            // SAFETY: a spare header is mapped, and reached under the lock.
+            unsafe {
+                let next = (*spare.as_ptr()).next;
+                if os.unmap(spare.cast(), self.mapped_header_len(os)).is_err() {
+                    return;
+                }
+                self.spare = next;
+            }
+            self.headers -= 1;
+        }
     }
 
     /// Takes a run of units that are free.
@@ -271,7 +332,7 @@ impl State {
             (*header).touched |= taken;
             (*header).resident &= !taken;
             self.settle(header);
-            Run { segment, first, count, zero }
+            Run { segment, base: (*header).base, first, count, zero }
         }
     }
 
@@ -332,7 +393,7 @@ impl State {
 
     /// Gives free pages back, the emptiest segments first, until at most `target` units are retained.
     #[cold]
-    unsafe fn purge(&mut self, os: &impl Os, target: usize) {
+    unsafe fn purge(&mut self, os: &impl Os, directory: &Directory, target: usize) {
         for rank in (1..REACHES).rev() {
             let mut segment = *self.list(rank);
             while !segment.is_null() && (self.retained > target || target == 0) {
@@ -340,26 +401,31 @@ impl State {
                 unsafe {
                     let next = (*segment).next;
                     let all = self.retained - (*segment).resident.count_ones() as usize >= target;
-                    if (*segment).free != self.all || !all || self.unmap(os, segment).is_none() {
+                    if (*segment).free != ALL || !all || self.unmap(os, directory, segment).is_none() {
                         self.release(os, segment, target);
                     }
                     segment = next;
                 }
             }
         }
+        // SAFETY: the lock is held.
+        unsafe { self.unmap_headers(os) };
     }
 
-    /// Unmaps an empty segment; none if the system refuses.
-    unsafe fn unmap(&mut self, os: &impl Os, segment: *mut Segment) -> Option<()> {
-        let memory = NonNull::new(segment.cast::<u8>())?;
-        // SAFETY: a listed segment; after the call nothing leads to it.
+    /// Unmaps an empty segment, whose header is left over; none if the system refuses.
+    unsafe fn unmap(&mut self, os: &impl Os, directory: &Directory, segment: *mut Segment) -> Option<()> {
+        // SAFETY: a listed segment, whose base was exposed; after the call nothing leads to it, nor to its header.
         unsafe {
-            let resident = (*segment).resident.count_ones() as usize;
+            let (base, resident) = ((*segment).base, (*segment).resident.count_ones() as usize);
+            let memory = NonNull::new(ptr::with_exposed_provenance_mut::<u8>(base))?;
             self.unlink(segment);
+            directory.set_header(base, ptr::null_mut());
             if os.unmap(memory, SEGMENT).is_err() {
+                directory.set_header(base, segment);
                 self.link(segment);
                 return None;
             }
+            self.give_header(NonNull::new(segment)?);
             self.retained -= resident;
             self.segments -= 1;
         }
@@ -393,7 +459,8 @@ impl State {
         }
         // SAFETY: the range lies in the segment, whose pages start at multiples of the page size, and holds free units only.
         let released = unsafe {
-            NonNull::new(segment.cast::<u8>().add(start)).map(|memory| os.release_pages(memory, end - start))
+            NonNull::new(ptr::with_exposed_provenance_mut::<u8>((*segment).base + start))
+                .map(|memory| os.release_pages(memory, end - start))
         };
         let whole = end - start == count * UNIT;
         whole && matches!(released, Some(Ok(Released::Zeroed)))

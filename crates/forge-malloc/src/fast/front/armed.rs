@@ -11,7 +11,7 @@
 //!
 //! # Invariants
 //!
-//! - (I1) Only the state of a grain where an armed block starts is [`LIVE`], and it is until the block is freed.
+//! - (I1) Only the state of a grain where an armed block starts is [`slot::LIVE`], and it is until the block is freed.
 //! - (I2) A slot that no block is in is zero, unless somebody wrote to it who must not.
 //! - (I3) The last word of a live block's slot is [`tail`] of its address, slack and alignment, and the bytes between are zero,
 //!   unless somebody wrote past its end.
@@ -41,55 +41,21 @@
 #![allow(unsafe_code)]
 
 use core::alloc::Layout;
-use core::ptr::{self, NonNull};
-use core::sync::atomic::Ordering;
+use core::ptr;
 
 use forge_os::Os;
 
-use super::cache::{ThreadCache, allocate_huge, block_at, take_without_cache};
+use super::cache::{ThreadCache, allocate_huge, take_without_cache};
 use super::sizes::Class;
 use crate::fast::back::segment::{GRAIN, state_of};
-use crate::fast::back::sparse;
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
 use crate::fast::profile::Profile;
-use crate::zeros::{are_zero, clear};
 
-/// The state of a grain where a live block starts.
-const LIVE: u8 = 1;
+mod slot;
 
-/// The state of a grain where a block started that was freed last.
-const FREED: u8 = 2;
-
-/// The bytes of a tail.
-pub(super) const TAIL: usize = 8;
-
-/// The largest slot that is looked at before it is handed out.
-const LARGEST_CHECKED: usize = 32 << 10;
-
-const SLACK_BITS: u32 = 20;
-const SLACK_SHIFT: u32 = 8;
-const ALIGN_SHIFT: u32 = SLACK_SHIFT + SLACK_BITS;
-const TAG_SHIFT: u32 = 32;
-
-/// The smallest slot of which few pages may have been touched: below, asking which costs as much as clearing all.
-const SMALLEST_SPARSE: usize = 128 << 10;
-
-/// The largest slot that is checked and cleared without a call.
-const LARGEST_INLINE: usize = 512;
-
-/// The bits of a gap of so many bytes in the word that it starts in, and in the word before the tail.
-const GAP_BITS: [(u64, u64); GRAIN] = {
-    let mut bits = [(0, 0); GRAIN];
-    let mut gap = 1;
-    while gap < GRAIN {
-        let first = u64::MAX << (8 * (TAIL - 1 - (gap - 1) % TAIL));
-        bits[gap] = (first, if gap < TAIL { first } else { u64::MAX });
-        gap += 1;
-    }
-    bits
-};
-
+use slot::{LARGEST_CHECKED, LARGEST_INLINE};
+pub(super) use slot::{Slot, TAIL};
 /// Returns the class that serves a layout with a tail behind it; none for a layout that gets a mapping of its own, and for an empty one.
 #[inline(always)]
 fn class_of(layout: Layout) -> Option<Class> {
@@ -99,210 +65,6 @@ fn class_of(layout: Layout) -> Option<Class> {
     // The number below the size with a tail, once that is rounded up to grains and to the alignment. No sum wraps: the size of
     // a layout is at most `isize::MAX`.
     Class::above((layout.size() + TAIL - 1) | (GRAIN - 1) | (layout.align() - 1), layout.align())
-}
-
-/// Returns the word behind a block with so much slack in its slot, under a key, which is odd. O(1).
-#[inline(always)]
-fn tail(key: u64, address: usize, slack: usize, align: usize) -> u64 {
-    let said = (slack as u64) << SLACK_SHIFT | u64::from(align.trailing_zeros()) << ALIGN_SHIFT;
-    // The upper half of the product depends on every bit of both, and on the key.
-    let mixed = ((address as u64) << 16 ^ said ^ key).wrapping_mul(key);
-    (mixed >> TAG_SHIFT << TAG_SHIFT) | said
-}
-
-/// Returns the slack and the alignment that a tail tells.
-#[inline(always)]
-fn told(tail: u64) -> (usize, usize) {
-    let slack = (tail >> SLACK_SHIFT) as usize & ((1 << SLACK_BITS) - 1);
-    (slack, 1 << (tail >> ALIGN_SHIFT & 15))
-}
-
-/// A block in its slot.
-#[derive(Clone, Copy)]
-pub(super) struct Slot {
-    pub(super) address: usize,
-    pub(super) size: usize,
-}
-
-/// Returns whether a live block starts at an address. O(1).
-///
-/// # Safety
-///
-/// The address lies in a segment with states.
-pub(super) unsafe fn is_live(address: usize) -> bool {
-    // SAFETY: the caller's promise.
-    unsafe { state_of(address) }.load(Ordering::Relaxed) == LIVE
-}
-
-impl Slot {
-    /// Returns the pointer to a byte of the slot.
-    #[inline(always)]
-    fn at(self, offset: usize) -> *mut u8 {
-        block_at(self.address + offset)
-    }
-
-    /// Puts the tail behind a block of this layout.
-    ///
-    /// # Safety
-    ///
-    /// The slot is the caller's, and the layout and a tail fit.
-    #[inline(always)]
-    unsafe fn seal(self, key: u64, layout: Layout) {
-        let word = tail(key, self.address, self.size - layout.size(), layout.align());
-        // SAFETY: the last word of the slot, which is aligned as slots are.
-        unsafe { self.at(self.size - TAIL).cast::<u64>().write(word.to_le()) };
-    }
-
-    /// Returns the tail as it is.
-    ///
-    /// # Safety
-    ///
-    /// The slot is in a mapped segment.
-    #[inline(always)]
-    unsafe fn tail(self) -> u64 {
-        // SAFETY: as in `seal`.
-        u64::from_le(unsafe { self.at(self.size - TAIL).cast::<u64>().read() })
-    }
-
-    /// Makes a zero slot a live block of this layout.
-    ///
-    /// # Safety
-    ///
-    /// As for [`seal`](Self::seal).
-    #[inline(always)]
-    unsafe fn arm(self, key: u64, layout: Layout) {
-        // SAFETY: the slot is the caller's, in a segment with states.
-        unsafe {
-            let state = state_of(self.address);
-            // Relaxed: whoever frees the block got its address from here.
-            if state.load(Ordering::Relaxed) == LIVE {
-                misuse(Misuse::FreedAtOnce);
-            }
-            state.store(LIVE, Ordering::Relaxed);
-            if self.size <= LARGEST_CHECKED && !are_zero(self.at(0), self.size) {
-                misuse(Misuse::WriteAfterFree);
-            }
-            self.seal(key, layout);
-        }
-    }
-
-    /// The same for slots that are longer than a few lines.
-    ///
-    /// # Safety
-    ///
-    /// As for [`arm`](Self::arm).
-    #[inline(never)]
-    unsafe fn arm_long(self, key: u64, layout: Layout) -> *mut u8 {
-        // SAFETY: the caller's promise.
-        unsafe { self.arm(key, layout) };
-        self.at(0)
-    }
-
-    /// Checks that a block of this layout is live here and nothing was written past its end.
-    ///
-    /// # Safety
-    ///
-    /// The address lies in a span of slots of this size.
-    #[inline(always)]
-    unsafe fn check(self, key: u64, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe {
-            self.check_live();
-            if self.tail() != tail(key, self.address, self.size.wrapping_sub(layout.size()), layout.align()) {
-                self.blame(key);
-            }
-            if !self.gap_is_zero(layout.size()) {
-                misuse(Misuse::Overflow);
-            }
-        }
-    }
-
-    /// Returns whether the bytes between a block of `size` bytes and the tail are zero.
-    ///
-    /// # Safety
-    ///
-    /// As for [`check`](Self::check), and block and tail fit.
-    #[inline(always)]
-    unsafe fn gap_is_zero(self, size: usize) -> bool {
-        let gap = self.size - TAIL - size;
-        // SAFETY: the caller's promise; a slot has at least two words, and the word that a block ends in or before is one of them.
-        unsafe {
-            if gap >= GRAIN {
-                return are_zero(self.at(size), gap);
-            }
-            // The word that the gap starts in and the one before the tail: the same one if the gap is short.
-            let word = |offset| u64::from_le(self.at(offset).cast::<u64>().read());
-            let (first, last) = GAP_BITS.get_unchecked(gap);
-            word(size / TAIL * TAIL) & first | word(self.size - 2 * TAIL) & last == 0
-        }
-    }
-
-    /// Checks that a block starts here and is live.
-    ///
-    /// # Safety
-    ///
-    /// As for [`check`](Self::check).
-    #[inline(always)]
-    unsafe fn check_live(self) {
-        // SAFETY: the caller's promise.
-        let state = unsafe { state_of(self.address) }.load(Ordering::Relaxed);
-        if state != LIVE || self.address % GRAIN != 0 {
-            let freed = state == FREED && self.address % GRAIN == 0;
-            misuse(if freed { Misuse::DoubleFree } else { Misuse::NoBlock });
-        }
-    }
-
-    /// Ends the process because the tail is not what it should be: it is another block's layout, or was overwritten.
-    ///
-    /// # Safety
-    ///
-    /// As for [`check`](Self::check).
-    #[cold]
-    #[inline(never)]
-    unsafe fn blame(self, key: u64) -> ! {
-        // SAFETY: the caller's promise.
-        let genuine = unsafe { self.layout(key) }.is_some();
-        misuse(if genuine { Misuse::WrongLayout } else { Misuse::Overflow })
-    }
-
-    /// Returns the layout that the tail tells, if it is a genuine one.
-    ///
-    /// # Safety
-    ///
-    /// As for [`check`](Self::check).
-    unsafe fn layout(self, key: u64) -> Option<Layout> {
-        // SAFETY: the caller's promise.
-        self.told(unsafe { self.tail() }, key)
-    }
-
-    /// Returns the layout that a tail of this slot tells, if it is a genuine one.
-    pub(super) fn told(self, word: u64, key: u64) -> Option<Layout> {
-        let (slack, align) = told(word);
-        let size = self.size.checked_sub(slack).filter(|&size| size > 0 && slack >= TAIL)?;
-        let layout = Layout::from_size_align(size, align).ok()?;
-        (word == tail(key, self.address, slack, align)).then_some(layout)
-    }
-
-    /// Makes the slot of a checked block free and zero.
-    ///
-    /// # Safety
-    ///
-    /// The block is live, of this layout, and nobody uses it any more.
-    #[inline(always)]
-    unsafe fn disarm(self, os: &impl Os, layout: Layout) {
-        // SAFETY: the slot is the caller's, and what lies between block and tail is zero.
-        unsafe {
-            state_of(self.address).store(FREED, Ordering::Relaxed);
-            if self.size <= LARGEST_INLINE {
-                return clear(self.at(0), self.size);
-            }
-            match NonNull::new(self.at(0)) {
-                Some(start) if self.size >= SMALLEST_SPARSE => sparse::clear(os, start, layout.size()),
-                _ => self.at(0).write_bytes(0, layout.size()),
-            }
-            self.at(self.size - TAIL).cast::<u64>().write(0);
-        }
-    }
 }
 
 /// The requests of a profile that arms its blocks. What they promise is what those without the suffix do.
@@ -324,7 +86,7 @@ impl<P: Profile> ThreadCache<P> {
             if bin.top.get() <= bin.low.get() {
                 return self.refill_armed(heap, class, layout);
             }
-            let slot = Slot { address: self.pop(bin, class), size: class.shape::<P>().size };
+            let slot = heap.slot(class, self.pop(bin, class));
             self.leave();
             if slot.size > LARGEST_INLINE {
                 return slot.arm_long(heap.key_in_use(), layout);
@@ -400,9 +162,9 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`deallocate`](Self::deallocate); the address lies in a span of the class.
     #[inline(never)]
     unsafe fn put_long<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize, layout: Layout) {
-        let slot = Slot { address, size: class.shape::<P>().size };
         // SAFETY: the caller's promise; what was checked is freed.
         unsafe {
+            let slot = heap.slot(class, address);
             slot.check(heap.key_in_use(), layout);
             slot.disarm(&heap.os, layout);
             self.put(heap, class, slot.address);
@@ -490,29 +252,42 @@ unsafe fn arm_taken<P: Profile, O: Os>(
         return ptr::null_mut();
     }
     // SAFETY: the caller's promise.
-    unsafe { Slot { address, size: class.shape::<P>().size }.arm_long(heap.key(), layout) }
+    unsafe { heap.slot(class, address).arm_long(heap.key(), layout) }
 }
 
 impl<P: Profile, O: Os> Heap<P, O> {
+    /// Returns the slot of a class that starts, or would start, at an address. O(1).
+    ///
+    /// # Safety
+    ///
+    /// The address lies in a span of the class.
+    #[inline(always)]
+    pub(super) unsafe fn slot(&self, class: Class, address: usize) -> Slot<'_> {
+        // SAFETY: the caller's promise; where blocks are armed, segments have states.
+        let state = unsafe { state_of(&self.units.directory, address) };
+        Slot::new(address, class.shape::<P>().size, state)
+    }
+
     /// Returns the slot that an armed block of this layout may be in, and its class; none if the address lies in no span. Ends the process if
     /// the span is of another class.
     #[inline(always)]
-    fn armed_slot(&self, address: usize, layout: Layout) -> Option<(Class, Slot)> {
+    fn armed_slot(&self, address: usize, layout: Layout) -> Option<(Class, Slot<'_>)> {
         let class = self.class_at(address)?;
         // That of the layout, which may be a constant.
         let Some(expected) = class_of(layout).filter(|&expected| expected == class) else {
             self.blame_layout(class, address)
         };
-        Some((expected, Slot { address, size: expected.shape::<P>().size }))
+        // SAFETY: the address lies in a span of the class.
+        Some((expected, unsafe { self.slot(expected, address) }))
     }
 
     /// Ends the process because what lies at an address in a span of the class has not the class of its layout.
     #[cold]
     #[inline(never)]
     fn blame_layout(&self, class: Class, address: usize) -> ! {
-        let slot = Slot { address, size: class.shape::<P>().size };
         // SAFETY: the address lies in a span of the class.
         unsafe {
+            let slot = self.slot(class, address);
             slot.check_live();
             slot.blame(self.key())
         }
@@ -522,9 +297,9 @@ impl<P: Profile, O: Os> Heap<P, O> {
     /// the process if no live block starts there in its span, or its tail was overwritten.
     pub(super) fn armed_layout(&self, address: usize) -> Option<Layout> {
         let Some(class) = self.class_at(address) else { return self.guarded.layout_at(address) };
-        let slot = Slot { address, size: class.shape::<P>().size };
         // SAFETY: the address lies in a span of the class.
         unsafe {
+            let slot = self.slot(class, address);
             slot.check_live();
             Some(slot.layout(self.key()).unwrap_or_else(|| misuse(Misuse::Overflow)))
         }

@@ -7,13 +7,12 @@
 //!
 //! # Design
 //!
-//! The array of a bin is itself a block of the heap, taken straight from its span, so that growing one bin never
-//! touches another. Of a full bin the blocks that were freed first leave, since those freed last are the ones that the processor
+//! The array of a bin is no block, and lies far from all of them: what a program writes past one, or at a guessed distance, never
+//! reaches it. Of a full bin the blocks that were freed first leave, since those freed last are the ones that the processor
 //! still has in its cache; half of the bin at a time, so that what moves the rest down is paid once for many frees.
 #![allow(unsafe_code)]
 
-use core::alloc::Layout;
-use core::ptr;
+use core::ptr::{self, NonNull};
 
 use forge_os::Os;
 
@@ -252,11 +251,8 @@ unsafe fn give_all<P: Profile, O: Os>(
 ///
 /// The bin is one of a cache of `heap`, and has fewer words.
 unsafe fn grow<P: Profile, O: Os>(heap: &Heap<P, O>, bin: &Bin, capacity: usize, reserve: usize) {
-    let Some(class) = array_class(capacity) else { return };
-    let array = ptr::with_exposed_provenance_mut::<usize>(heap.take_one(class).0);
-    if array.is_null() {
-        return;
-    }
+    let Some(array) = heap.take_aside(capacity * size_of::<usize>()) else { return };
+    let array = array.cast::<usize>().as_ptr();
     let (old, len, old_capacity) = (bin.array(reserve), bin.len(reserve), bin.capacity(reserve));
     // SAFETY: the new array is longer, and the old one, if there is one, has `len` words in use.
     unsafe {
@@ -270,26 +266,14 @@ unsafe fn grow<P: Profile, O: Os>(heap: &Heap<P, O>, bin: &Bin, capacity: usize,
     }
 }
 
-/// Returns the class of an array of `capacity` words.
-fn array_class(capacity: usize) -> Option<Class> {
-    Class::of(Layout::array::<usize>(capacity).ok()?)
-}
-
 /// Gives the array of a bin back.
 ///
 /// # Safety
 ///
 /// The array was taken with this capacity, and nobody uses it any more.
 unsafe fn give_array<P: Profile, O: Os>(heap: &Heap<P, O>, array: *mut usize, capacity: usize) {
-    if let Some(class) = array_class(capacity) {
-        let address = array.addr();
-        // SAFETY: the block came from the span of this class, and has the words.
-        unsafe {
-            if P::ARMED {
-                // Whoever is given the slot next finds it as if a block had been in it.
-                array.write_bytes(0, capacity);
-            }
-            heap.give(class, &raw const address, 1);
-        }
+    if let Some(array) = NonNull::new(array) {
+        // SAFETY: the caller's promise.
+        unsafe { heap.give_aside(array.cast(), capacity * size_of::<usize>()) };
     }
 }

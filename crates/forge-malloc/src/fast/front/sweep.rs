@@ -27,7 +27,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 
 use forge_os::Os;
 
-use super::armed::{Slot, TAIL, is_live};
+use super::armed::{Slot, TAIL};
 use super::cache::block_at;
 use crate::fast::checks::{Misuse, misuse};
 use crate::fast::heap::Heap;
@@ -47,8 +47,9 @@ impl<P: Profile, O: Os> Heap<P, O> {
         // SAFETY: every lock is this thread's, and is given back once. Issued slots of spans are readable (I1).
         unsafe {
             self.units.each_span(|span| {
-                let size = (*span).class().shape::<P>().size;
-                whole = whole && (*span).issued(size).all(|address| is_whole(Slot { address, size }, key));
+                let class = (*span).class();
+                let mut addresses = (*span).issued(class.shape::<P>().size);
+                whole = whole && addresses.all(|address| is_whole(self.slot(class, address), key));
             });
             whole = whole && self.guarded.is_whole();
             self.unlock_all();
@@ -65,7 +66,7 @@ impl<P: Profile, O: Os> Heap<P, O> {
 /// # Safety
 ///
 /// The slot lies in a segment with states and stays readable.
-unsafe fn is_whole(slot: Slot, key: u64) -> bool {
+unsafe fn is_whole(slot: Slot<'_>, key: u64) -> bool {
     let mut before = None;
     for _ in 0..LOOKS {
         // SAFETY: the caller's promise.
@@ -84,13 +85,13 @@ unsafe fn is_whole(slot: Slot, key: u64) -> bool {
 /// # Safety
 ///
 /// As for [`is_whole`].
-unsafe fn wrong_tail(slot: Slot, key: u64) -> Option<u64> {
+unsafe fn wrong_tail(slot: Slot<'_>, key: u64) -> Option<u64> {
     // SAFETY: the caller's promise; the last word of a slot is aligned.
     unsafe {
         let place = AtomicU64::from_ptr(block_at(slot.address + slot.size - TAIL).cast());
         // Relaxed: whatever another thread does meanwhile is seen as a change by one of the looks.
         let tail = place.load(Ordering::Relaxed);
-        if tail == 0 || !is_live(slot.address) {
+        if tail == 0 || !slot.is_live() {
             return None;
         }
         let Some(layout) = slot.told(u64::from_le(tail), key) else { return Some(tail) };

@@ -33,9 +33,10 @@ use core::cell::Cell;
 use core::ptr::{self, NonNull};
 
 use forge_alloc_core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
-use forge_os::{MapOptions, Os};
+use forge_os::Os;
 
 use crate::fast::LARGEST_BATCH;
+use crate::fast::back::aside;
 use crate::fast::glue::{array_of, const_unless_loom};
 
 /// How many batches are mapped at a time. The model checker needs few.
@@ -190,7 +191,7 @@ impl Batches {
             return Some(());
         }
         let bytes = (PER_CHUNK * size_of::<Batch>()).next_multiple_of(os.page_size());
-        let memory = os.map(bytes, MapOptions::new()).ok()?;
+        let memory = aside::map(os, bytes)?;
         let first: NonNull<Batch> = memory.cast();
         for place in 0..PER_CHUNK {
             // SAFETY: the batch lies in the mapping, which is page-aligned and this thread's alone. Zero is a value of the

@@ -160,7 +160,10 @@ impl Shelf {
                 // SAFETY: the caller's promise; a span of an issued slot is alive, and is reached under this lock only.
                 unsafe {
                     let first = blocks.add(given);
-                    let span = span_of(first.read());
+                    let span = span_of(&units.directory, first.read());
+                    if span.is_null() {
+                        return Err(Misfit);
+                    }
                     let taken = (*span).give(class, shape, first, count - given)?;
                     // A span without an issued slot takes none back, and what is none of the class is in no span of it.
                     if taken == 0 {

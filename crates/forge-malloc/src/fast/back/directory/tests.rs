@@ -9,7 +9,7 @@ use crate::fast::front::sizes::CLASSES;
 
 /// Returns a run at an address, of which only the address is used.
 fn run(segment: usize, first: usize, count: usize) -> Run {
-    Run { segment: NonNull::new(ptr::without_provenance_mut(segment)).unwrap(), first, count, zero: false }
+    Run { segment: NonNull::dangling(), base: segment, first, count, zero: false }
 }
 
 fn class(number: u8) -> Class {

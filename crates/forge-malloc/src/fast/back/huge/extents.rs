@@ -33,7 +33,9 @@
 
 use core::ptr::{self, NonNull};
 
-use forge_os::{Advice, MapOptions, Os};
+use forge_os::{Advice, Os};
+
+use crate::fast::back::aside;
 
 pub(super) use self::victims::Victims;
 use crate::fast::back::decay::Decay;
@@ -458,7 +460,7 @@ impl Extents {
     pub(super) unsafe fn unused(&mut self, os: &impl Os) -> Option<*mut Extent> {
         if self.unused.is_null() {
             let bytes = RECORDS.next_multiple_of(os.page_size());
-            let memory = os.map(bytes, MapOptions::new()).ok()?.cast::<Extent>();
+            let memory = aside::map(os, bytes)?.cast::<Extent>();
             for place in 0..bytes / size_of::<Extent>() {
                 // SAFETY: the record lies in the mapping, which is nobody else's and stays for ever.
                 unsafe { self.recycle(memory.add(place).as_ptr()) };

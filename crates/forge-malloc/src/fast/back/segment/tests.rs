@@ -48,15 +48,9 @@ fn the_lowest_run_is_found_if_there_is_one() {
 
 #[test]
 fn the_reach_is_the_logarithm_of_the_longest_run() {
-    for set in sets().into_iter().filter(|&set| set != u128::MAX) {
+    for set in sets() {
         let longest = (1..=UNITS).rev().find(|&count| naive_run(set, count).is_some());
-        let expected = longest.map_or(0, |units| 1 + units.ilog2() as usize);
+        let expected = longest.map_or(0, |units| (1 + units.ilog2() as usize).min(7));
         assert_eq!(reach(set), expected, "{set:#x}");
     }
-}
-
-#[test]
-fn the_header_leaves_nearly_all_units_to_spans() {
-    assert_eq!(ALL.count_ones() as usize, UNITS - HEADER_UNITS);
-    assert_eq!(ALL.count_ones() as usize, UNITS - HEADER_UNITS);
 }

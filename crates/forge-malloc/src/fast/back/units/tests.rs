@@ -8,7 +8,7 @@ use std::vec::Vec;
 
 use super::*;
 use crate::fast::back::directory::LEAF;
-use crate::fast::back::segment::{ALL, HEADER_UNITS, UNITS};
+use crate::fast::back::segment::UNITS;
 
 fn random(state: &mut u64, below: usize) -> usize {
     *state ^= *state << 13;
@@ -51,7 +51,7 @@ impl Taken {
 fn history(page: usize, seed: u64, failing: bool) {
     let os = SimOs::new(page);
     let retainable = 40 * UNIT;
-    let units = Units::new(os, retainable, ALL, false);
+    let units = Units::new(os, retainable, false, false);
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut held: Vec<Taken> = Vec::new();
     let mut used = 0;
@@ -69,7 +69,7 @@ fn history(page: usize, seed: u64, failing: bool) {
                 continue;
             };
             assert_eq!(run.count, count);
-            assert!(run.first >= HEADER_UNITS && run.first + count <= UNITS);
+            assert!(run.first + count <= UNITS);
             used += count;
             held.push(Taken::new(run, step + 1));
         } else {
@@ -85,7 +85,8 @@ fn history(page: usize, seed: u64, failing: bool) {
         let extent = units.extent();
         assert!(extent.mapped >= used * UNIT && extent.peak >= used * UNIT);
         assert!(extent.retained <= retainable + used * UNIT / 4, "{extent:?}");
-        assert_eq!(extent.mapped + units.directory.leaves() * LEAF, os.mapped_bytes());
+        let leaves = units.directory.leaves() * LEAF.next_multiple_of(page);
+        assert_eq!(extent.mapped + leaves, os.mapped_bytes());
     }
     os.clear_failures();
     for taken in held {
@@ -117,7 +118,7 @@ fn a_system_that_refuses_now_and_then_spoils_nothing() {
 #[test]
 fn free_units_beside_live_ones_go_back_to_the_system() {
     let os = SimOs::new(4 << 10);
-    let units = Units::new(os, 1 << 30, ALL, false);
+    let units = Units::new(os, 1 << 30, false, false);
     let runs: Vec<_> = (0..8).map(|_| units.take(8).unwrap()).collect();
     for run in runs.iter().step_by(2) {
         // SAFETY: given once.
