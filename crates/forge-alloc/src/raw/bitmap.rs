@@ -31,7 +31,8 @@
 //! | lowest run of `n` | O(log n + n / 64) amortized, per run that is long enough and lies wrong or is short of whole words |
 //! | take or free `n` in a row | O(log n + n / 64), checked first: all or nothing |
 //!
-//! A search reads a word in vain once for each take before it that shortened a run there, so a single search is O(n / 64) at worst.
+//! A search reads a word in vain once for each take before it that shortened a run there, and once after it came back to the tree
+//! from beside it, so a single search is O(n / 64) at worst.
 //!
 //! # Design
 //!
@@ -56,6 +57,8 @@ mod lanes;
 mod search;
 mod shape;
 mod storage;
+
+use core::num::NonZeroU64;
 
 use bounds::Bounds;
 use search::{Wanted, fits_inside};
@@ -111,17 +114,17 @@ impl<S: BitStorage> RunMap<S> {
     /// Takes the lowest free unit. O(1) from the front word, else O(log n).
     #[inline(always)]
     pub(crate) fn take_lowest(&mut self) -> Option<usize> {
-        if self.front_bits == 0 {
-            self.load_front()?;
-        }
-        let unit = self.front * WORD + self.front_bits.trailing_zeros() as usize;
-        self.front_bits &= self.front_bits - 1;
-        Some(unit)
+        let bits = match NonZeroU64::new(self.front_bits) {
+            Some(bits) => bits,
+            None => self.load_front()?,
+        };
+        self.front_bits = bits.get() & (bits.get() - 1);
+        Some(self.front * WORD + bits.trailing_zeros() as usize)
     }
 
-    /// Makes the lowest word with a free unit the front word.
+    /// Makes the lowest word with a free unit the front word, and returns its bits.
     #[inline(never)]
-    fn load_front(&mut self) -> Option<()> {
+    fn load_front(&mut self) -> Option<NonZeroU64> {
         self.store_late();
         let mut word = self.next_word(0, self.bound(), 1)?;
         while self.word(0, word) == 0 {
@@ -133,7 +136,7 @@ impl<S: BitStorage> RunMap<S> {
         self.take_bits(0, word, self.front_bits);
         self.free -= self.front_bits.count_ones() as usize;
         self.bounds_mut(0).raise(Wanted::ONE, word + 1);
-        Some(())
+        NonZeroU64::new(self.front_bits)
     }
 
     /// Frees one unit below the capacity if its word is or becomes the front word, or is the late one, and returns whether it was

@@ -90,7 +90,8 @@ pub(super) struct SpanMap<S, const SPANS: usize> {
     map: RunMap<S>,
     count: usize,
     spans: [Span; SPANS],
-    /// The unit behind the first span.
+    /// The numbers of the first span, and the unit behind it.
+    first_length: usize,
     first_end: usize,
     total: usize,
 }
@@ -99,7 +100,14 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
     /// Returns the map without a span.
     pub(super) const fn new(storage: S) -> Self {
         const { assert!(SPANS > 0, "a map that can hold no span is of no use") };
-        Self { map: RunMap::new(storage), count: 0, spans: [Span::NONE; SPANS], first_end: 0, total: 0 }
+        Self {
+            map: RunMap::new(storage),
+            count: 0,
+            spans: [Span::NONE; SPANS],
+            first_length: 0,
+            first_end: 0,
+            total: 0,
+        }
     }
 
     /// Returns how many numbers there are. O(1).
@@ -191,6 +199,7 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
         let count =
             rest.iter_mut().zip(kept.chain([merged]).chain(moved)).map(|(slot, span)| *slot = span).count();
         (self.spans, self.count) = (rest, count);
+        self.first_length = self.spans.first().map_or(0, |span| span.end - span.start);
         self.first_end = self.spans.first().map_or(0, |span| span.end.wrapping_sub(span.shift));
     }
 
@@ -260,7 +269,9 @@ impl<S: BitStorage, const SPANS: usize> SpanMap<S, SPANS> {
     #[inline(always)]
     pub(super) fn give(&mut self, start: usize, count: usize) -> bool {
         if count == 1 {
-            if let Some(first) = self.spans.first().filter(|first| first.holds(start, 1)) {
+            let first =
+                self.spans.first().filter(|first| start.wrapping_sub(first.start) < self.first_length);
+            if let Some(first) = first {
                 if let Some(given) = self.map.give_here(start.wrapping_sub(first.shift)) {
                     return given;
                 }

@@ -4,6 +4,8 @@
 //!
 //! A take leaves lanes and bounds alone: they are promises of at most so much. A give computes only the run that it makes,
 //! from the bits on both sides; where as much was taken before, it finds both as they have to be, and writes the word alone.
+//! A word that was gathered beside the tree counts its bits instead of measuring its runs: requests of single units, which
+//! gather, never ask for those.
 
 use super::lanes::reach;
 use super::shape::WORD;
@@ -71,11 +73,22 @@ impl<S: BitStorage> RunMap<S> {
         }
         let new = self.word(level, word) | bits;
         self.put(level, word, new);
-        self.refresh(level, word);
-        self.refresh_before(level, word, new);
+        self.estimate(level, word, new);
+        if new & 1 != 0 && word != 0 && self.word(level, word - 1) >> (WORD - 1) != 0 {
+            self.estimate(level, word - 1, self.word(level, word - 1));
+        }
         if new == u64::MAX {
             self.give_above(level + 1, word);
         }
+    }
+
+    /// Raises the lane of a word that is not 0 to what its reach is at most: all of its bits, and those that follow them in the next
+    /// word. A search that reads the word in vain lowers the lane to the reach.
+    fn estimate(&mut self, level: usize, word: usize, bits: u64) {
+        let across = if bits >> (WORD - 1) == 0 { 0 } else { self.word(level, word + 1).trailing_ones() };
+        let most = ((bits.count_ones() + across) as usize).min(LONGEST);
+        self.raise_lane(level, word, most as u64);
+        self.bounds_mut(level).lower(word, most);
     }
 
     /// Raises the lane of a word that is not 0 to its reach.
