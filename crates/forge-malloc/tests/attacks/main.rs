@@ -2,21 +2,22 @@
 //! promise that holds.
 //!
 //! The numbers are those of the corpus: freed twice (A01 to A05), freed where no block starts (A06, A07), with another layout
-//! (A08), written past the ends (A10 to A14), empty (A19), touched after the free (A15 to A18), run as code (A22). Each runs for a row of sizes,
+//! (A08), written past the ends (A10 to A14), [empty](empty) (A19), touched after the free (A15 to A18), run as code (A22). Each runs for a row of sizes,
 //! from one byte to a mapping of its own.
 #![cfg(all(unix, not(miri)))]
 #![allow(unsafe_code)]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod empty;
 #[path = "../support/mod.rs"]
 mod support;
 mod victim;
 
-use std::alloc::{GlobalAlloc, Layout};
+use std::alloc::GlobalAlloc;
 use std::ptr::NonNull;
 
 use forge_alloc_core::{Allocator, Deallocator, NonZeroLayout};
-use forge_malloc::fast::{Attached, Hardened, HardenedMalloc, Heap, ThreadCache};
+use forge_malloc::fast::{Attached, Hardened, HardenedMalloc, Heap};
 use forge_os::Native;
 use support::{only, signal_of};
 use victim::Verdict::{Aborts, Faults, Lives};
@@ -443,42 +444,6 @@ fn a18_read_before_the_first_write() {
                     unsafe { block.write_bytes(0x5A, size) };
                 }
                 blocks.into_iter().for_each(|block| free(here, block, size));
-            }
-        },
-    );
-}
-
-/// Returns the only empty block of a cache of its own, at a multiple of `align`.
-fn take_empty(cache: &ThreadCache<Hardened>, align: usize) -> NonNull<u8> {
-    // SAFETY: the heap lives as long as the process, and the cache has no other.
-    let block = unsafe { cache.allocate_any(&HEAP, Layout::from_size_align(0, align).unwrap()) };
-    assert_eq!(block.addr() % align, 0);
-    NonNull::new(block).unwrap()
-}
-
-#[test]
-fn a19_touch_a_block_of_no_bytes() {
-    let name = "a19_touch_a_block_of_no_bytes";
-    // The size is the alignment of the empty block.
-    let aligns = [1, 16, 4096, 64 << 10];
-    variant(0, name, &aligns, |_| Faults, |_, align| _ = peek(take_empty(&ThreadCache::new(), align), 0));
-    variant(1, name, &aligns, |_| Faults, |_, align| poke(take_empty(&ThreadCache::new(), align), 0, 1));
-    variant(
-        2,
-        name,
-        &aligns,
-        |_| Lives,
-        |_, align| {
-            let cache = ThreadCache::new();
-            let (first, second) = (take_empty(&cache, align), take_empty(&cache, align));
-            assert_ne!(first, second);
-            assert_eq!(HEAP.usable_size(first.as_ptr()), Some(0));
-            // SAFETY: live blocks of this heap, freed once; the second is moved to a size that can be touched.
-            unsafe {
-                cache.free(&HEAP, first.as_ptr());
-                let moved = cache.move_to(&HEAP, second.as_ptr(), Layout::new::<u64>());
-                moved.cast::<u64>().write(1);
-                cache.free(&HEAP, moved);
             }
         },
     );
