@@ -32,7 +32,7 @@ const PAGE: usize = 4096;
 /// The bytes and the alignment of a place.
 const PLACE: usize = 4 << 20;
 /// How many mappings there can be at once.
-const PLACES: usize = 3;
+const PLACES: usize = 6;
 /// The bytes at the start of a place that a mapping must find zero: the header of a segment is shorter.
 const HEADER: usize = 128 << 10;
 

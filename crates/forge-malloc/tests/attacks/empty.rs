@@ -1,4 +1,5 @@
 //! Attacks on blocks of no bytes.
+#![allow(unsafe_code)]
 
 use std::alloc::Layout;
 use std::ptr::NonNull;

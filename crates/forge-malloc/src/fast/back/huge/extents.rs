@@ -36,11 +36,11 @@ use core::ptr::{self, NonNull};
 use forge_os::{Advice, Os};
 
 use crate::fast::back::aside;
-
-pub(super) use self::victims::Victims;
 use crate::fast::back::decay::Decay;
 
 mod victims;
+
+pub(super) use self::victims::Victims;
 
 /// The number of chains, a power of two.
 const CHAINS: usize = 256;
