@@ -1,4 +1,5 @@
 use core::slice;
+use std::vec;
 
 use forge_os::{MapOptions, SimOs};
 
@@ -6,7 +7,7 @@ use super::*;
 
 /// Clears memory in which every byte but those of `given_back` pages was written, and returns how often the system was called for it.
 fn cleared(pages: usize, extra: usize, given_back: &[(usize, usize)]) -> usize {
-    const PAGE: usize = 4 << 10;
+    const PAGE: usize = 512;
     let os = SimOs::new(PAGE);
     let memory = os.map((pages + 1) * PAGE, MapOptions::new()).unwrap();
     let len = pages * PAGE + extra;
@@ -19,8 +20,8 @@ fn cleared(pages: usize, extra: usize, given_back: &[(usize, usize)]) -> usize {
         let before = os.calls().advise;
         clear(&os, memory, len);
         let bytes = slice::from_raw_parts(memory.as_ptr(), (pages + 1) * PAGE);
-        assert!(bytes[..len].iter().all(|&byte| byte == 0));
-        assert!(bytes[len..].iter().all(|&byte| byte == 0xFF), "what is behind stays");
+        assert!(bytes[..len] == *vec![0; len]);
+        assert!(bytes[len..] == *vec![0xFF; bytes.len() - len], "what is behind stays");
         os.calls().advise - before
     }
 }

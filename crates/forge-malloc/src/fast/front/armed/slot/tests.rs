@@ -29,7 +29,7 @@ fn a_bit_anywhere_in_a_gap_is_seen_and_none_of_the_block_is_taken_for_one() {
     let mut words = [0_u128; 24];
     let state = AtomicU8::new(0);
     let address = words.as_mut_ptr().expose_provenance();
-    for slot in [16, 32, 48, 64, 160, 320] {
+    for slot in [16, 32, 48, 64, 160, 320].into_iter().take(if cfg!(miri) { 3 } else { 6 }) {
         let slot = Slot::new(address, slot, &state);
         for size in 1..=slot.size - TAIL {
             let behind = slot.size - TAIL;
