@@ -1,9 +1,9 @@
 //! What the worst call of `Tlsf` costs, in small heaps and large ones, among few blocks and many.
 //!
 //! ```text
-//!   memory   | live | hole | live | hole | ..    | a | b | c | d |        the rest is one run
+//!   memory   | live | hole | live | hole | ..    | run | e | a | b | c | d |        the rest is the wilderness
 //!                                                  free b where a and c are free: two runs leave the index, one enters
-//!              64 B   64 B                         take a block at an alignment of 4 KiB from the rest: a run leaves, two enter
+//!              64 B   64 B                         take a block at an alignment of 4 KiB from a run in front of e: it leaves, two enter
 //!                                                  grow a to half of b where that is free: a run leaves, one enters
 //! ```
 //!
@@ -88,6 +88,8 @@ const SMALL: Layout = layout_of(64, 8);
 const LARGE: Layout = layout_of(2000, 8);
 /// The layout of a block that took half of the one behind it.
 const GROWN: Layout = layout_of(3000, 8);
+/// The layout of the run that an aligned block is cut out of.
+const ROOM: Layout = layout_of(12_000, 8);
 /// The layout that no first look finds room for.
 const ALIGNED: Layout = layout_of(2000, 4096);
 
@@ -123,10 +125,13 @@ fn sorted(mut blocks: [NonNull<u8>; 3]) -> [NonNull<u8>; 3] {
 fn requests<const LOG: u32, const LIVE: usize>() {
     let mut filled = Filled::new(1 << LOG, LIVE);
     let heap = &mut filled.heap;
+    let (room, behind) = (take(heap, ROOM), take(heap, LARGE));
+    // SAFETY: the block is live with this layout, and not used afterwards.
+    unsafe { heap.dealloc(room, ROOM) };
     for _ in 0..OPERATIONS {
         let mut block = None;
         counted(|| block = heap.alloc(black_box(ALIGNED)).ok());
-        let block = block.unwrap_or_else(|| exhausted());
+        let block = block.filter(|block| *block < behind).unwrap_or_else(|| exhausted());
         // SAFETY: the block is live with this layout, and not used afterwards.
         unsafe { heap.dealloc(block, ALIGNED) };
     }
