@@ -207,7 +207,7 @@ fn the_statistics_never_say_less_than_what_lives() {
 #[test]
 fn free_memory_goes_back_when_it_was_not_needed_for_a_delay_and_not_before() {
     const DELAY: u64 = 50;
-    let (large, count) = if cfg!(miri) { (1_200_000, 1) } else { (5 << 20, 8) };
+    let (large, count, few) = if cfg!(miri) { (1_200_000, 1, 70) } else { (5 << 20, 8, 200) };
     let os = SimOs::new(4 << 10);
     let heap = Heap::<Tight, _>::new(os);
     heap.set_retention(Some(64 << 20), Some(64 << 20));
@@ -216,7 +216,7 @@ fn free_memory_goes_back_when_it_was_not_needed_for_a_delay_and_not_before() {
     // Whatever goes on meanwhile needs none of the memory.
     let go_on = || {
         let small: Vec<_> =
-            (0..200).map(|_| attached.allocate(layout(512, 8)).unwrap().cast::<u8>()).collect();
+            (0..few).map(|_| attached.allocate(layout(512, 8)).unwrap().cast::<u8>()).collect();
         // SAFETY: live blocks of this layout, freed once.
         small.into_iter().for_each(|block| unsafe { attached.deallocate(block, layout(512, 8)) });
     };
