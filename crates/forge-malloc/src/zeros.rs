@@ -12,6 +12,7 @@
 //!
 //! All O(length). What is done to up to two lines takes two branches, whatever the length.
 #![allow(unsafe_code)]
+#![cfg_attr(not(target_has_atomic = "64"), allow(dead_code, reason = "armed blocks need wide atomics"))]
 
 use core::sync::atomic::{Ordering, compiler_fence};
 
