@@ -312,21 +312,20 @@ impl<const FIRST: usize, const SECOND: usize> Classes<FIRST, SECOND> {
     /// Returns a run that fits, its length and its class. O(1).
     #[inline(always)]
     fn find_among(&self, own: usize, need: Need) -> Option<(NonNull<u8>, usize, usize)> {
-        let class = self.from(own)?;
-        if let Some((run, granules)) = self.try_class(class, need, 1) {
-            return Some((run, granules, class));
+        if let Some((run, granules)) = self.try_class(own, need, 1) {
+            return Some((run, granules, own));
         }
-        let next = if class == own { self.from(own + 1) } else { Some(class) };
-        if let Some(next) = next {
-            if next != class {
-                if let Some((run, granules)) = self.try_class(next, need, 1) {
-                    return Some((run, granules, next));
-                }
+        if let Some(class) = self.from(own + 1) {
+            if let Some((run, granules)) = self.try_class(class, need, 1) {
+                return Some((run, granules, class));
             }
             // Every run from the class after that of the padded length on fits.
             if let Some(class) = self.from(Self::class(need.anywhere(Self::SHORTEST)) + 1) {
                 return self.try_class(class, need, 1).map(|(run, granules)| (run, granules, class));
             }
+        } else {
+            // No run at all is as long, which is how the wilderness gets its requests.
+            self.head(own)?;
         }
         self.find_late(own, need)
     }
