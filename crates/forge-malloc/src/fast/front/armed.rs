@@ -56,6 +56,7 @@ mod slot;
 
 use slot::{LARGEST_CHECKED, LARGEST_INLINE};
 pub(super) use slot::{Slot, TAIL};
+
 /// Returns the class that serves a layout with a tail behind it; none for a layout that gets a mapping of its own, and for an empty one.
 #[inline(always)]
 fn class_of(layout: Layout) -> Option<Class> {
