@@ -74,7 +74,7 @@ impl Part {
 const QUICK: [Part; 7] = [
     Part::of("forge-alloc-core"),
     // Left out of both: arithmetic without memory.
-    Part::of("forge-alloc").skip(&["hardening::affix", "layout::", "raw::bitmap", "share::"]),
+    Part::of("forge-alloc").skip(&["hardening::affix", "layout::", "raw::bitmap", "raw::buddy", "share::"]),
     // Left out are ten seconds each or more, and the tests beside them reach the same pointer code; the parts below take some.
     Part::of("forge-alloc").named("forge-alloc layouts").only(&["layout::"]).skip(&[
         "layout::arena::chunked::tests::chunks_grow_geometrically_and_all_come_back",
