@@ -191,21 +191,19 @@ impl Tree {
                 slot = (*slot).child(usize::from((*slot).address() < block.address));
             }
             let mut children = [Link::NONE; 2];
-            let first: Slot = (&raw mut children).cast();
-            let (mut left, mut right) = (first, first.add(1));
+            // Where the next block goes that lies right of the new one, and the next that lies left. Which of the two it will be nobody
+            // can guess, the processor neither, so no branch asks.
+            let mut ends: [Slot; 2] = [&raw mut children[RIGHT], &raw mut children[LEFT]];
             let mut link = *slot;
             while !link.is_none() && link.address() != old {
-                if link.address() < block.address {
-                    *left = link;
-                    left = link.child(RIGHT);
-                    link = *left;
-                } else {
-                    *right = link;
-                    right = link.child(LEFT);
-                    link = *right;
-                }
+                let side = usize::from(link.address() < block.address);
+                let end = (&raw mut ends).cast::<Slot>().add(side);
+                **end = link;
+                *end = link.child(side);
+                link = **end;
             }
             let [lower, higher] = if link.is_none() { [Link::NONE; 2] } else { link.children() };
+            let [right, left] = ends;
             *left = lower;
             *right = higher;
             *slot = Link::write(block.address, children, block.size);
@@ -344,23 +342,21 @@ impl Tree {
         // below it on the other side, with the grandchild there: a rotation, which keeps (I1). The links of the block are
         // read first and written last, since its old and its new beginning may overlap.
         unsafe {
-            let [mut lower, mut higher] = (*slot).children();
+            let mut children = (*slot).children();
+            let first = (&raw mut children).cast::<Link>();
             loop {
-                let (low, high) = (lower.size(), higher.size());
+                let (low, high) = ((*first).size(), (*first.add(RIGHT)).size());
                 if low <= left.size && high <= left.size {
                     break;
                 }
-                if low >= high {
-                    *slot = lower;
-                    slot = lower.child(RIGHT);
-                    lower = *slot;
-                } else {
-                    *slot = higher;
-                    slot = higher.child(LEFT);
-                    higher = *slot;
-                }
+                // As in `insert`, no branch asks which.
+                let side = usize::from(low < high);
+                let riser = *first.add(side);
+                *slot = riser;
+                slot = riser.child(1 - side);
+                *first.add(side) = *slot;
             }
-            *slot = Link::write(left.address, [lower, higher], left.size);
+            *slot = Link::write(left.address, children, left.size);
         }
     }
 
