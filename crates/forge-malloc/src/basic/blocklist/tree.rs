@@ -69,6 +69,8 @@ struct Neighbours {
     above: [Link; 2],
     /// Which of the two is deeper in the tree; the other one is above it.
     deeper: usize,
+    /// Where a block of that address and size belongs, if it touches neither: the first place on the way that no larger block has.
+    place: Slot,
 }
 
 impl Neighbours {
@@ -111,7 +113,7 @@ impl Tree {
     #[inline]
     pub(super) unsafe fn add(&mut self, block: Block) -> Option<Block> {
         let root: Slot = &raw mut self.root;
-        let near = Self::neighbours(root, block.address);
+        let near = Self::neighbours(root, block);
         // SAFETY: the links and places are of this tree, which changes only as the comments say.
         unsafe {
             let (before, after) = (near.get(RIGHT), near.get(LEFT));
@@ -122,7 +124,7 @@ impl Tree {
                 return None;
             }
             if !joins_before && !joins_after {
-                Self::insert(root, block, 0);
+                Self::insert_at(near.place, block, 0);
                 return Some(block);
             }
             let mut whole = block;
@@ -155,23 +157,34 @@ impl Tree {
         }
     }
 
-    /// Goes down to where a block at `address` would be.
+    /// Goes down to where a block at this address would be if it were the smallest.
     #[inline]
-    fn neighbours(root: Slot, address: usize) -> Neighbours {
-        let mut near = Neighbours { at: [ptr::null_mut(); 2], above: [Link::NONE; 2], deeper: LEFT };
+    fn neighbours(root: Slot, block: Block) -> Neighbours {
+        let mut near = Neighbours {
+            at: [ptr::null_mut(); 2],
+            above: [Link::NONE; 2],
+            deeper: LEFT,
+            place: ptr::null_mut(),
+        };
         let mut slot = root;
         let mut above = Link::NONE;
         // SAFETY: `slot` is always a place in the tree; a side is 0 or 1.
         unsafe {
             while !(*slot).is_none() {
                 let link = *slot;
-                let side = usize::from(link.address() < address);
+                let side = usize::from(link.address() < block.address);
+                if near.place.is_null() && !Self::outranks(link, block) {
+                    near.place = slot;
+                }
                 *(&raw mut near.at).cast::<Slot>().add(side) = slot;
                 *(&raw mut near.above).cast::<Link>().add(side) = above;
                 near.deeper = side;
                 above = link;
                 slot = link.child(side);
             }
+        }
+        if near.place.is_null() {
+            near.place = slot;
         }
         near
     }
@@ -184,12 +197,25 @@ impl Tree {
     /// As for `add`; between the addresses of the block and of the old one there is no other.
     unsafe fn insert(root: Slot, block: Block, old: usize) {
         let mut slot = root;
-        // SAFETY: all links and places are of the tree. Down to the old block or to the end, everything is split into what
-        // lies left and what lies right of the block (I1), which keeps its order from top to bottom (I2).
+        // SAFETY: all links and places are of the tree, and larger blocks stay above (I2).
         unsafe {
             while Self::outranks(*slot, block) && (*slot).address() != old {
                 slot = (*slot).child(usize::from((*slot).address() < block.address));
             }
+            Self::insert_at(slot, block, old);
+        }
+    }
+
+    /// Puts a block at a place. O(depth).
+    ///
+    /// # Safety
+    ///
+    /// As for [`insert`](Self::insert); every block above the place outranks the block, and the one there does not, or is the old one.
+    #[inline]
+    unsafe fn insert_at(slot: Slot, block: Block, old: usize) {
+        // SAFETY: all links and places are of the tree. Down to the old block or to the end, everything is split into what
+        // lies left and what lies right of the block (I1), which keeps its order from top to bottom (I2).
+        unsafe {
             let mut children = [Link::NONE; 2];
             // Where the next block goes that lies right of the new one, and the next that lies left. Which of the two it will be nobody
             // can guess, the processor neither, so no branch asks.
