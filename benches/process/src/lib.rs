@@ -9,6 +9,7 @@
 //!   meter      the processor time of the process, and its peak of resident memory
 //!   floor      the hand-written minimum
 //!   samples    what a contestant says, and what is said about all of them
+//!   comparison what both runners do
 //!   roster     who takes part, and what it takes to build them
 //!   objects    the other runner: the same workloads under the system's malloc, and programs of the machine, each with the shared object of an
 //!              allocator preloaded; programs and preloads say which
@@ -33,6 +34,7 @@
 //! What is measured is processor time, of all threads together, because the machine may have fewer processors than a row has threads,
 //! and may be busy. The minimum of all batches of all rounds counts.
 
+pub mod comparison;
 pub mod floor;
 mod meter;
 pub mod preloads;

@@ -1,7 +1,8 @@
 //! Who takes part.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use crate::comparison::build;
 
 /// One allocator, and the program that declares it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,16 +60,9 @@ impl Contestant {
     ///
     /// A sentence, if cargo says no: what it needs may be missing here.
     pub fn build(&self) -> Result<(), String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = Command::new(cargo);
-        command.args(["build", "--quiet", "--release", "-p", "forge-processes", "--bin"]);
-        command.arg(format!("with-{}", self.name));
-        command.args(self.feature.into_iter().flat_map(|feature| ["--features", feature]));
-        match command.status() {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("{} was not built: {status}", self.name)),
-            Err(error) => Err(format!("cargo could not be started: {error}")),
-        }
+        let program = format!("with-{}", self.name);
+        let feature = self.feature.into_iter().flat_map(|feature| ["--features", feature]);
+        build(self.name, ["--release", "-p", "forge-processes", "--bin", &program].into_iter().chain(feature))
     }
 }
 

@@ -79,8 +79,7 @@ impl Samples {
 
     /// Returns what was measured of a contestant in a row.
     pub fn figure(&self, row: &str, name: &str) -> Option<Figure> {
-        let samples = self.measured.iter().find(|((of, by), _)| *of == row && *by == name)?;
-        Figure::of(samples.1)
+        Figure::of(self.measured.get(&(row, name))?)
     }
 
     /// Returns the least that `measure` gives for a peer in a row.
