@@ -12,7 +12,7 @@ use core::ptr::NonNull;
 use std::alloc::{Layout, alloc, dealloc};
 
 use attachable_slab_allocator::Result;
-use forge_alloc::cache::{Magazines, SlabBox, SlabCache, locks};
+use forge_alloc::cache::{Magazines, SlabBox, SlabCache, locks, locks::LockTrait};
 use forge_alloc::{HeapSource, SlotBox, StaticBox, static_pool};
 
 use super::slabs::{Object, mi_malloc, mi_release};
@@ -49,9 +49,7 @@ macro_rules! ours {
             type Boxed = SlabBox<V, locks::$lock, { $size }>;
 
             fn open(values: usize) -> Self {
-                let cache = SlabCache::new_in(HeapSource::new()).unwrap_or_else(|_| exhausted());
-                cache.reserve(values).unwrap_or_else(|_| exhausted());
-                Self(cache)
+                Self(reserved(values))
             }
 
             fn another(&self) -> Self {
@@ -71,6 +69,15 @@ ours!(LocalLarge, NoLock, 1 << 16, "ours: SlabCache, NoLock, 64 KiB slabs");
 ours!(Spin, SpinLock, 4096, "ours: SlabCache, SpinLock");
 ours!(SpinLarge, SpinLock, 1 << 16, "ours: SlabCache, SpinLock, 64 KiB slabs");
 
+/// Returns a cache that has room for so many values.
+fn reserved<V, L: LockTrait, const SLAB_SIZE: usize>(
+    values: usize,
+) -> SlabCache<V, L, SLAB_SIZE, HeapSource> {
+    let cache = SlabCache::new_in(HeapSource::new()).unwrap_or_else(|_| exhausted());
+    cache.reserve(values).unwrap_or_else(|_| exhausted());
+    cache
+}
+
 type Front<V> = Magazines<V, locks::SpinLock, { 1 << 16 }, HeapSource>;
 
 /// Ours: a cache with magazines.
@@ -82,9 +89,7 @@ impl<V: Copy + Send + 'static> Cached<V> for Fronted<V> {
     type Boxed = SlotBox<'static, V, Front<V>>;
 
     fn open(values: usize) -> Self {
-        let cache = SlabCache::new_in(HeapSource::new()).unwrap_or_else(|_| exhausted());
-        cache.reserve(values).unwrap_or_else(|_| exhausted());
-        Self(Box::leak(Box::new(Magazines::new(cache))))
+        Self(Box::leak(Box::new(Magazines::new(reserved(values)))))
     }
 
     fn another(&self) -> Self {
@@ -102,11 +107,7 @@ const RESERVED: usize = 20_000;
 
 static_pool! {
     /// A cache with magazines that lives as long as the program.
-    pub struct Objects: Front<Object> = {
-        let cache = SlabCache::new_in(HeapSource::new()).unwrap_or_else(|_| exhausted());
-        cache.reserve(RESERVED).unwrap_or_else(|_| exhausted());
-        Magazines::new(cache)
-    };
+    pub struct Objects: Front<Object> = Magazines::new(reserved(RESERVED));
 }
 
 /// Ours: a cache with magazines in a static, so that a box is one word.
