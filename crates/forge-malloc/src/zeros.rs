@@ -30,7 +30,7 @@ pub(crate) fn is_zero(bytes: &[u8]) -> bool {
 
 /// Returns whether all words are zero. O(length).
 #[inline(always)]
-pub(crate) fn words_are_zero(words: &[u64]) -> bool {
+fn words_are_zero(words: &[u64]) -> bool {
     words.iter().fold(0, |all, word| all | word) == 0
 }
 

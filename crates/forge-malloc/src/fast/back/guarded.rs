@@ -247,10 +247,8 @@ impl<O: Os> Guarded<O> {
             let mut whole = true;
             // SAFETY: records of a chain are alive and reached under the lock, and the slack of a block is readable.
             while let Some(live) = unsafe { record.as_ref() } {
-                let size = live.layout.size();
                 // SAFETY: as above.
-                let slack = unsafe { slice::from_raw_parts(live.start.add(size).as_ptr(), live.len - size) };
-                whole &= is_zero(slack);
+                whole &= unsafe { slack_is_zero(live) };
                 record = live.next;
             }
             whole
@@ -333,18 +331,25 @@ impl State {
     }
 }
 
+/// Returns whether nobody wrote past the end of a block.
+///
+/// # Safety
+///
+/// The block is mapped.
+unsafe fn slack_is_zero(block: &Record) -> bool {
+    let size = block.layout.size();
+    // SAFETY: the slack lies in the mapping (I1).
+    is_zero(unsafe { slice::from_raw_parts(block.start.add(size).as_ptr(), block.len - size) })
+}
+
 /// Ends the process if somebody wrote past the end of a block.
 ///
 /// # Safety
 ///
-/// The record is the caller's, and nobody uses the block meanwhile.
+/// As [`slack_is_zero`].
 unsafe fn check_slack(block: &Record) {
-    // SAFETY: the slack lies in the mapping (I1).
-    let slack = unsafe {
-        let end = block.start.add(block.layout.size());
-        slice::from_raw_parts(end.as_ptr(), block.len - block.layout.size())
-    };
-    if !is_zero(slack) {
+    // SAFETY: the caller's promise.
+    if !unsafe { slack_is_zero(block) } {
         checks::misuse(Misuse::Overflow);
     }
 }

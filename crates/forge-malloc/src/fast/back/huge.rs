@@ -246,24 +246,12 @@ impl<O: Os> Huge<O> {
         let mut victims = Victims::new();
         // SAFETY: the lock is held.
         unsafe {
-            self.lessen(extents, &mut victims, limit.min(extents.idle - unneeded));
+            extents.lessen(&mut victims, limit.min(extents.idle - unneeded));
             if extents.kept_count > MOST_KEPT {
                 extents.take_victims(&mut victims, 0, Extent::is_whole);
             }
         }
         victims
-    }
-
-    /// Takes kept extents off until no more than `limit` bytes are idle.
-    ///
-    /// # Safety
-    ///
-    /// The lock is held.
-    unsafe fn lessen(&self, extents: &mut Extents, victims: &mut Victims, limit: usize) {
-        if extents.idle > limit {
-            // SAFETY: the caller's promise.
-            unsafe { extents.take_victims(victims, limit, |extent| extent.idle > 0) };
-        }
     }
 
     /// Gives back what was not needed for a while, if the delay is over.
@@ -272,7 +260,7 @@ impl<O: Os> Huge<O> {
             let mut victims = Victims::new();
             let unneeded = extents.decay.tick(&self.os, extents.idle);
             // SAFETY: the lock is held.
-            unsafe { self.lessen(extents, &mut victims, extents.idle - unneeded) };
+            unsafe { extents.lessen(&mut victims, extents.idle - unneeded) };
             victims
         });
         self.give_back(victims);

@@ -150,6 +150,19 @@ impl<P: Profile> ThreadCache<P> {
             if slot.size > LARGEST_INLINE {
                 return self.put_long(heap, class, slot.address, layout);
             }
+            self.put_armed(heap, class, slot, layout);
+        }
+    }
+
+    /// Takes a block back once it was checked and cleared.
+    ///
+    /// # Safety
+    ///
+    /// As [`deallocate`](Self::deallocate); the slot is one of the class.
+    #[inline(always)]
+    unsafe fn put_armed<O: Os>(&self, heap: &Heap<P, O>, class: Class, slot: Slot<'_>, layout: Layout) {
+        // SAFETY: the caller's promise; what was checked is freed.
+        unsafe {
             slot.check(heap.key_in_use(), layout);
             slot.disarm(&heap.os, layout);
             self.put(heap, class, slot.address);
@@ -163,13 +176,8 @@ impl<P: Profile> ThreadCache<P> {
     /// As [`deallocate`](Self::deallocate); the address lies in a span of the class.
     #[inline(never)]
     unsafe fn put_long<O: Os>(&self, heap: &Heap<P, O>, class: Class, address: usize, layout: Layout) {
-        // SAFETY: the caller's promise; what was checked is freed.
-        unsafe {
-            let slot = heap.slot(class, address);
-            slot.check(heap.key_in_use(), layout);
-            slot.disarm(&heap.os, layout);
-            self.put(heap, class, slot.address);
-        }
+        // SAFETY: the caller's promise.
+        unsafe { self.put_armed(heap, class, heap.slot(class, address), layout) };
     }
 
     /// # Safety

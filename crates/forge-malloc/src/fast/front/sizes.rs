@@ -81,15 +81,7 @@ const STEP: usize = 8;
 const LARGEST: usize = SIZES[CLASSES - 1];
 
 /// The classes of the sizes from `STEP * i + 1` to `STEP * (i + 1)`.
-const BY_STEP: [u8; SMALL / STEP] = {
-    let mut classes = [0; SMALL / STEP];
-    let mut step = 0;
-    while step < classes.len() {
-        classes[step] = class_above(STEP * step);
-        step += 1;
-    }
-    classes
-};
+const BY_STEP: [u8; SMALL / STEP] = classes_by(STEP);
 
 /// The bytes up to which every [`STRIDE`] has an entry of its own: the classes that share spans.
 const MIDDLE: usize = if LARGEST < LARGEST_SHARED { LARGEST } else { LARGEST_SHARED };
@@ -97,15 +89,7 @@ const MIDDLE: usize = if LARGEST < LARGEST_SHARED { LARGEST } else { LARGEST_SHA
 const STRIDE: usize = 256;
 
 /// The classes of the sizes from `STRIDE * i + 1` to `STRIDE * (i + 1)`, of which those above [`SMALL`] are asked for.
-const BY_STRIDE: [u8; MIDDLE / STRIDE] = {
-    let mut classes = [0; MIDDLE / STRIDE];
-    let mut stride = 0;
-    while stride < classes.len() {
-        classes[stride] = class_above(STRIDE * stride);
-        stride += 1;
-    }
-    classes
-};
+const BY_STRIDE: [u8; MIDDLE / STRIDE] = classes_by(STRIDE);
 
 /// The classes of the sizes in each quarter of a doubling, the largest doubling first.
 const BY_QUARTER: [u8; QUARTERS] = {
@@ -131,6 +115,17 @@ const LOWEST: usize = quarter(LARGEST / 2);
 const fn quarter(number: usize) -> usize {
     let zeros = number.leading_zeros();
     4 * zeros as usize + ((number << zeros) >> (usize::BITS - 3))
+}
+
+/// Returns the class of the first size above each of the first multiples of `step`, from 0 on.
+const fn classes_by<const N: usize>(step: usize) -> [u8; N] {
+    let mut classes = [0; N];
+    let mut at = 0;
+    while at < N {
+        classes[at] = class_above(step * at);
+        at += 1;
+    }
+    classes
 }
 
 /// Returns the class of the first size above `below`.

@@ -441,6 +441,18 @@ impl Extents {
         }
     }
 
+    /// Takes kept extents with idle bytes off their lists, as [`take_victims`](Self::take_victims) does, where more than `limit` bytes are idle.
+    ///
+    /// # Safety
+    ///
+    /// The lock is held.
+    pub(super) unsafe fn lessen(&mut self, victims: &mut Victims, limit: usize) {
+        if self.idle > limit {
+            // SAFETY: the caller's promise.
+            unsafe { self.take_victims(victims, limit, |extent| extent.idle > 0) };
+        }
+    }
+
     /// Takes the record of an extent that is no more.
     ///
     /// # Safety
